@@ -1,0 +1,1 @@
+"""S3's protocol, sans I/O: pure functions and values. No clock, no randomness, no sockets."""

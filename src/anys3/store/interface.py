@@ -1,0 +1,355 @@
+"""The store's contract. Memory and embedded engines pass the same suite (tests/store/suite.py).
+
+**Awaitable throughout.** The embedded engine's reads complete without suspending; a remote engine's wait
+for the network. No caller may tell the difference.
+
+**A mutation is a value**: one bucket, expectations and changes, decided and applied in one atomic step,
+durable before `commit` returns. Order is the order of commits, never of wall clocks.
+
+**Contents are immutable.** A content is written once, by `ContentWriter`, and belongs to exactly one entry
+or part from the commit that names it. What a commit un-names is freed by the engine; readers that hold it
+open are not disturbed. A content that no commit ever names is discarded by the engine.
+
+**Configuration is data.** Buckets and keys lie in the store; `generation()` rises with every change of them,
+made by this process or by any other, so that caches know when to look again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from anys3.model import AccessKey, Bucket, Entry, Part, Upload
+from anys3.protocol.http import Content
+
+
+class StoreError(Exception):
+    """Base of what an engine raises; S3 errors are made of these by the operations."""
+
+
+class NoSuchBucket(StoreError):
+    """The bucket does not exist (any more), or was made anew since its row was read."""
+
+
+class BucketExists(StoreError):
+    """A bucket of that name exists; `bucket` is its row."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        super().__init__(bucket.name)
+        self.bucket = bucket
+
+
+class BucketNotEmpty(StoreError):
+    """The bucket holds objects."""
+
+
+class NoSuchUpload(StoreError):
+    """The upload is unknown, belongs to another key or bucket, or was completed or aborted."""
+
+
+class ExpectationFailed(StoreError):
+    """An expectation of a mutation did not hold; nothing was changed.
+
+    `expectation` is the one that failed, `current` the key's entry at that moment (None: absent).
+    """
+
+    def __init__(self, expectation: Expectation, current: Entry | None) -> None:
+        super().__init__(repr(expectation))
+        self.expectation = expectation
+        self.current = current
+
+
+class Corrupt(StoreError):
+    """Stored bytes do not match their checksum."""
+
+
+class StoreFull(StoreError):
+    """There is no room left on the device or in the index; nothing was changed."""
+
+
+class Unavailable(StoreError):
+    """The engine can't answer now (I/O error, read-only device, lost connection)."""
+
+
+# --- expectations -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """No object of that key exists (`If-None-Match: *`)."""
+
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """An object of that key exists (`If-Match: *` on DELETE)."""
+
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The object of that key exists and has that ETag (without quotes)."""
+
+    key: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The key's entry still has that sequence; 0 means that it is still absent."""
+
+    key: bytes
+    sequence: int
+
+
+Expectation = Absent | Present | Matches | Unchanged
+
+# --- changes ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PutEntry:
+    """Publish an object. `entry.content` is what a ContentWriter, `copy_content` or bytes gave.
+
+    `content` is inline bytes (at most `Store.inline_max` of them), a finished ContentWriter's result, or
+    None to keep the content of the entry that is being replaced (tags changed; needs `Unchanged`).
+    """
+
+    key: bytes
+    entry: Entry
+    content: object
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteEntry:
+    """Remove an object if it exists. Repeatable: removing an absent one is no error."""
+
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PutUpload:
+    """Begin a multipart upload; `upload.sequence` is set by the engine (see `Committed.sequence`)."""
+
+    upload: Upload
+
+
+@dataclass(frozen=True, slots=True)
+class PutPart:
+    """Add or replace a part (UP-05). Raises NoSuchUpload. `content` as in PutEntry."""
+
+    key: bytes
+    upload_id: str
+    part: Part
+    content: object
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteUpload:
+    """Publish `entry` as the concatenation of `parts`, drop the others, end the upload, in one step.
+
+    Each of `parts` must be the part stored now under its number (same content), else `PartChanged`.
+    Leaves a record of the completion for `completed` to find (CPL-13). Raises NoSuchUpload.
+    """
+
+    key: bytes
+    upload_id: str
+    entry: Entry
+    parts: Sequence[Part]
+
+
+class PartChanged(StoreError):
+    """A part was replaced between reading and completing; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AbortUpload:
+    """Drop the upload and free its parts. Raises NoSuchUpload."""
+
+    key: bytes
+    upload_id: str
+
+
+Change = PutEntry | DeleteEntry | PutUpload | PutPart | CompleteUpload | AbortUpload
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """All expectations hold and all changes happen, or nothing happens. The bucket must still exist."""
+
+    bucket: Bucket
+    changes: tuple[Change, ...]
+    expect: tuple[Expectation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A durable mutation. Sequences rise with every commit of the store."""
+
+    sequence: int
+
+
+# --- listings -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of keys, in UTF-8 byte order (LIST-02).
+
+    `rows` are (key, `Entry.listing`) pairs, `prefixes` the common prefixes; both ascend, and the page is
+    their merge. `is_truncated`: there is more behind `last`, the last key or common prefix of the page.
+    Resuming after a key is `after=key`; resuming after a common prefix `p` is `after=p + b"\\xff"`.
+    """
+
+    rows: list[tuple[bytes, bytes]]
+    prefixes: list[bytes]
+    is_truncated: bool
+    last: bytes
+    is_last_prefix: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UploadListing:
+    """One page of uploads, ascending by key, then by initiation."""
+
+    uploads: list[Upload]
+    prefixes: list[bytes]
+    is_truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An object held open at one moment: its row, and its bytes if they are inline, else a way to them."""
+
+    entry: Entry
+    inline: bytes | None
+    source: Source | None
+
+
+class Source(Protocol):
+    """The bytes of an opened object that are not inline. Holds them until `close`, whatever is deleted."""
+
+    def slice(self, start: int, length: int) -> Content:
+        """Return `length` bytes from `start` on (both within the object). One slice at a time.
+
+        Closing the slice closes the source.
+        """
+
+    def part_sizes(self) -> Sequence[tuple[int, int]]:
+        """Return (part number, size) of each part, in order; empty for an object put in one piece."""
+
+    def close(self) -> None:
+        """Let go. Idempotent."""
+
+
+class ContentWriter(Protocol):
+    """Takes the bytes of one content, in order. Blocking: called from worker threads."""
+
+    def write(self, data: memoryview | bytes) -> None:
+        """Append. The view may be re-used after the call."""
+
+    def finish(self) -> object:
+        """Make the bytes durable and return the content for PutEntry or PutPart."""
+
+    def discard(self) -> None:
+        """Forget the bytes. Idempotent; does nothing after a commit has named the content."""
+
+
+class Store(Protocol):
+    """A store. Every method may be called at any time from the event loop."""
+
+    inline_max: int
+    """Contents up to this many bytes are handed over as `bytes`."""
+
+    def generation(self) -> int:
+        """Return the number of the configuration; cheap enough for every request."""
+
+    # configuration: keys and buckets
+
+    async def key(self, access_key_id: str) -> AccessKey | None:
+        """Return a key, None if unknown."""
+
+    async def keys(self) -> list[AccessKey]:
+        """Return all keys, by access key id."""
+
+    async def put_key(self, key: AccessKey) -> None:
+        """Create or replace a key."""
+
+    async def delete_key(self, access_key_id: str) -> bool:
+        """Delete a key; False if it did not exist."""
+
+    async def bucket(self, name: str) -> Bucket | None:
+        """Return a bucket's row, None if it does not exist."""
+
+    async def buckets(self, after: str = "", prefix: str = "", limit: int = 10_000) -> list[Bucket]:
+        """Return the first `limit` buckets after that name and with that prefix, by name."""
+
+    async def create_bucket(self, bucket: Bucket) -> Bucket:
+        """Create an empty bucket and return its row with its new `id`. Raises BucketExists."""
+
+    async def update_bucket(self, bucket: Bucket) -> None:
+        """Replace settings (owner, is_public, cors, operator_cors) of the bucket. Raises NoSuchBucket."""
+
+    async def delete_bucket(self, bucket: Bucket) -> None:
+        """Delete the bucket and its unfinished uploads (DB-05). Raises NoSuchBucket, BucketNotEmpty."""
+
+    # objects
+
+    async def entry(self, bucket: Bucket, key: bytes) -> Entry | None:
+        """Return an object's row."""
+
+    async def open(self, bucket: Bucket, key: bytes) -> Opened | None:
+        """Return an object's row and bytes, of one moment (GET-08)."""
+
+    async def list(
+        self, bucket: Bucket, prefix: bytes, delimiter: bytes, after: bytes, limit: int
+    ) -> Listing:
+        """Return the first `limit` (>= 1) keys and common prefixes strictly after `after`.
+
+        A common prefix equal to `after` is not listed again. Cost grows with the page, not with the keys
+        under a common prefix.
+        """
+
+    async def commit(self, mutation: Mutation) -> Committed:
+        """Apply a mutation, durably. Raises NoSuchBucket, ExpectationFailed, NoSuchUpload, PartChanged."""
+
+    # contents
+
+    def writer(self, length: int | None) -> ContentWriter:
+        """Return a writer for one content of `length` bytes (None: not known)."""
+
+    async def copy_content(self, opened: Opened) -> object | None:
+        """Return a content with the same bytes without moving them, or None where that can't be done."""
+
+    # uploads
+
+    async def upload(self, bucket: Bucket, key: bytes, upload_id: str) -> Upload | None:
+        """Return an unfinished upload of that key, else None."""
+
+    async def uploads(  # noqa: PLR0913 (a page is defined by this many things)
+        self,
+        bucket: Bucket,
+        prefix: bytes,
+        delimiter: bytes,
+        after_key: bytes,
+        after_sequence: int | None,
+        limit: int,
+    ) -> UploadListing:
+        """Return the first `limit` uploads (and common prefixes) after a position.
+
+        `after_sequence` None: after all uploads of `after_key`; else after that upload of `after_key`.
+        """
+
+    async def parts(
+        self, bucket: Bucket, key: bytes, upload_id: str, after: int = 0, limit: int = 10_000
+    ) -> list[Part]:
+        """Return the parts with numbers above `after`, ascending. Raises NoSuchUpload."""
+
+    async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, list[Part]] | None:
+        """Return the current entry and its parts if that upload made it, else None (CPL-13, CPL-18)."""
+
+    async def close(self) -> None:
+        """Finish what is being committed, and let go of everything."""
