@@ -72,7 +72,9 @@ def parse_http_date(value: bytes) -> int | None:
     if form == "2":
         year += 1900 if year >= _PIVOT_YEAR else 2000
     clock = tuple(int(groups[unit + form]) for unit in ("hour", "minute", "second"))
-    return _epoch_second(year, _MONTH_NUMBERS.get(groups["month" + form], 0), int(groups["day" + form]), *clock)
+    return _epoch_second(
+        year, _MONTH_NUMBERS.get(groups["month" + form], 0), int(groups["day" + form]), *clock
+    )
 
 
 def _epoch_second(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int | None:
