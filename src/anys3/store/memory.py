@@ -1,0 +1,406 @@
+"""A store in memory, for tests and fixtures: the contract's plainest fulfilment, nothing survives."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from anys3.model import AccessKey, Bucket, Entry, Part, Upload
+from anys3.store import interface, paging
+from anys3.store.interface import (
+    AbortUpload,
+    Absent,
+    BucketExists,
+    BucketNotEmpty,
+    Change,
+    Committed,
+    CompleteUpload,
+    DeleteEntry,
+    Expectation,
+    ExpectationFailed,
+    Listing,
+    Matches,
+    Mutation,
+    NoSuchBucket,
+    NoSuchUpload,
+    Opened,
+    PartChanged,
+    Present,
+    PutEntry,
+    PutPart,
+    PutUpload,
+    Unchanged,
+    UploadListing,
+)
+
+INLINE_MAX = 128 * 1024
+BLOCK = 1024 * 1024
+
+
+class MemoryContent:
+    """Some bytes, as a content that is sent in blocks."""
+
+    def __init__(self, pieces: Sequence[bytes], start: int, length: int) -> None:
+        self.length = length
+        self._pieces = pieces
+        self._start = start
+
+    def blocks(self) -> Iterator[memoryview]:
+        """Yield the bytes in blocks of at most 1 MiB."""
+        skip, left = self._start, self.length
+        for piece in self._pieces:
+            taken = piece[skip : skip + left]
+            skip = max(0, skip - len(piece))
+            left -= len(taken)
+            view = memoryview(taken)
+            for at in range(0, len(taken), BLOCK):
+                yield view[at : at + BLOCK]
+
+    def close(self) -> None:
+        """Let go of the bytes."""
+        self._pieces = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryBytes:
+    """A content: its bytes in pieces, one for each part."""
+
+    pieces: tuple[bytes, ...]
+    parts: tuple[Part, ...] = ()
+
+
+class MemorySource:
+    """An opened object's bytes; they stay alive for as long as somebody refers to them."""
+
+    def __init__(self, content: MemoryBytes) -> None:
+        self._content = content
+
+    def slice(self, start: int, length: int) -> MemoryContent:
+        """Return `length` bytes from `start` on."""
+        return MemoryContent(self._content.pieces, start, length)
+
+    def parts(self) -> Sequence[Part]:
+        """Return the parts; empty for an object put in one piece."""
+        return self._content.parts
+
+    def close(self) -> None:
+        """Let go."""
+
+
+class MemoryWriter:
+    """Collects one content."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def write(self, data: memoryview | bytes) -> None:
+        """Append."""
+        self._bytes += data
+
+    def finish(self) -> object:
+        """Return the content."""
+        return MemoryBytes((bytes(self._bytes),))
+
+    def discard(self) -> None:
+        """Forget the bytes."""
+        self._bytes = bytearray()
+
+
+@dataclass(slots=True)
+class _Multipart:
+    upload: Upload
+    parts: dict[int, Part] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Space:
+    """What lies in one bucket. `keys` and `upload_keys` are sorted."""
+
+    bucket: Bucket
+    entries: dict[bytes, Entry] = field(default_factory=dict)
+    keys: list[bytes] = field(default_factory=list)
+    uploads: dict[tuple[bytes, str], _Multipart] = field(default_factory=dict)
+    upload_keys: list[tuple[bytes, str]] = field(default_factory=list)
+
+    def put(self, key: bytes, entry: Entry) -> None:
+        if key not in self.entries:
+            insort(self.keys, key)
+        self.entries[key] = entry
+
+    def delete(self, key: bytes) -> None:
+        if self.entries.pop(key, None) is not None:
+            del self.keys[bisect_left(self.keys, key)]
+
+    def multipart(self, key: bytes, upload_id: str) -> _Multipart:
+        found = self.uploads.get((key, upload_id))
+        if found is None:
+            raise NoSuchUpload(upload_id)
+        return found
+
+    def drop_upload(self, key: bytes, upload_id: str) -> None:
+        del self.uploads[key, upload_id]
+        del self.upload_keys[bisect_left(self.upload_keys, (key, upload_id))]
+
+
+class MemoryStore:
+    """Everything in dictionaries of one process, with the same promises as the embedded engine but one:
+
+    nothing is durable. To be used from one event loop; writers may be filled in other threads.
+    """
+
+    inline_max = INLINE_MAX
+
+    def __init__(self) -> None:
+        self._keys: dict[str, AccessKey] = {}
+        self._spaces: dict[str, _Space] = {}
+        self._sequence = 0
+        self._generation = 1
+        self._last_id = 0
+
+    def generation(self) -> int:
+        """Return the number of the configuration."""
+        return self._generation
+
+    # configuration: keys and buckets
+
+    async def key(self, access_key_id: str) -> AccessKey | None:
+        """Return a key, None if unknown."""
+        return self._keys.get(access_key_id)
+
+    async def keys(self) -> list[AccessKey]:
+        """Return all keys, by access key id."""
+        return [self._keys[name] for name in sorted(self._keys)]
+
+    async def put_key(self, key: AccessKey) -> None:
+        """Create or replace a key."""
+        self._keys[key.access_key_id] = key
+        self._generation += 1
+
+    async def delete_key(self, access_key_id: str) -> bool:
+        """Delete a key; False if it did not exist."""
+        self._generation += 1
+        return self._keys.pop(access_key_id, None) is not None
+
+    async def bucket(self, name: str) -> Bucket | None:
+        """Return a bucket's row."""
+        space = self._spaces.get(name)
+        return space.bucket if space else None
+
+    async def buckets(self, after: str = "", prefix: str = "", limit: int = 10_000) -> list[Bucket]:
+        """Return the first `limit` buckets after that name and with that prefix, by name."""
+        names = sorted(name for name in self._spaces if name > after and name.startswith(prefix))
+        return [self._spaces[name].bucket for name in names[:limit]]
+
+    async def create_bucket(self, bucket: Bucket) -> Bucket:
+        """Create an empty bucket and return its row with its new `id`. Raises BucketExists."""
+        existing = self._spaces.get(bucket.name)
+        if existing is not None:
+            raise BucketExists(existing.bucket)
+        self._last_id += 1
+        made = replace(bucket, id=self._last_id)
+        self._spaces[bucket.name] = _Space(made)
+        self._generation += 1
+        return made
+
+    async def update_bucket(self, bucket: Bucket) -> None:
+        """Replace settings of the bucket. Raises NoSuchBucket."""
+        space = self._space(bucket)
+        space.bucket = replace(bucket, created_ms=space.bucket.created_ms)
+        self._generation += 1
+
+    async def delete_bucket(self, bucket: Bucket) -> None:
+        """Delete the bucket and its unfinished uploads. Raises NoSuchBucket, BucketNotEmpty."""
+        if self._space(bucket).entries:
+            raise BucketNotEmpty(bucket.name)
+        del self._spaces[bucket.name]
+        self._generation += 1
+
+    def _space(self, bucket: Bucket) -> _Space:
+        space = self._spaces.get(bucket.name)
+        if space is None or space.bucket.id != bucket.id:
+            raise NoSuchBucket(bucket.name)
+        return space
+
+    # objects
+
+    async def entry(self, bucket: Bucket, key: bytes) -> Entry | None:
+        """Return an object's row."""
+        return self._space(bucket).entries.get(key)
+
+    async def open(self, bucket: Bucket, key: bytes) -> Opened | None:
+        """Return an object's row and bytes."""
+        entry = self._space(bucket).entries.get(key)
+        if entry is None:
+            return None
+        content = entry.content
+        assert isinstance(content, MemoryBytes)
+        if entry.size <= self.inline_max and not content.parts:
+            return Opened(entry, content.pieces[0], None)
+        return Opened(entry, None, MemorySource(content))
+
+    async def list(
+        self, bucket: Bucket, prefix: bytes, delimiter: bytes, after: bytes, limit: int
+    ) -> Listing:
+        """Return the first `limit` keys and common prefixes strictly after `after`."""
+        space = self._space(bucket)
+
+        def scan(key: bytes, is_after: bool) -> Iterator[tuple[bytes, bytes]]:
+            find = bisect_right if is_after else bisect_left
+            for at in range(find(space.keys, key), len(space.keys)):
+                yield space.keys[at], space.entries[space.keys[at]].listing
+
+        rows, prefixes, is_truncated = paging.page(scan, prefix, delimiter, after, limit)
+        last, is_last_prefix = paging.last_of(rows, prefixes)
+        return Listing(rows, prefixes, is_truncated, last, is_last_prefix)
+
+    async def commit(self, mutation: Mutation) -> Committed:
+        """Apply a mutation. Raises NoSuchBucket, ExpectationFailed, NoSuchUpload, PartChanged."""
+        space = self._space(mutation.bucket)
+        for expectation in mutation.expect:
+            current = space.entries.get(expectation.key)
+            if not holds(expectation, current):
+                raise ExpectationFailed(expectation, current)
+        for change in mutation.changes:
+            _check(space, change)
+        self._sequence += 1
+        for change in mutation.changes:
+            _apply(space, change, self._sequence)
+        return Committed(self._sequence)
+
+    # contents
+
+    def writer(self, length: int | None) -> interface.ContentWriter:  # noqa: ARG002 (nothing to reserve)
+        """Return a writer for one content."""
+        return MemoryWriter()
+
+    async def copy_content(self, opened: Opened) -> object | None:
+        """Return a content with the same bytes; None for one that is made of parts."""
+        if opened.inline is not None:
+            return opened.inline
+        content = opened.entry.content
+        assert isinstance(content, MemoryBytes)
+        return None if content.parts else MemoryBytes(content.pieces)
+
+    # uploads
+
+    async def upload(self, bucket: Bucket, key: bytes, upload_id: str) -> Upload | None:
+        """Return an unfinished upload of that key, else None."""
+        found = self._space(bucket).uploads.get((key, upload_id))
+        return found.upload if found else None
+
+    async def uploads(  # noqa: PLR0913 (a page is defined by this many things)
+        self,
+        bucket: Bucket,
+        prefix: bytes,
+        delimiter: bytes,
+        after_key: bytes,
+        after_upload_id: str | None,
+        limit: int,
+    ) -> UploadListing:
+        """Return the first `limit` uploads (and common prefixes) after a position."""
+        space = self._space(bucket)
+
+        def scan(key: bytes, is_after: bool) -> Iterator[tuple[bytes, Upload]]:
+            if is_after:
+                at = bisect_left(space.upload_keys, (key + b"\0", ""))
+            elif after_upload_id is not None and key == after_key:
+                at = bisect_right(space.upload_keys, (key, after_upload_id))
+            else:
+                at = bisect_left(space.upload_keys, (key, ""))
+            for position in range(at, len(space.upload_keys)):
+                place = space.upload_keys[position]
+                yield place[0], space.uploads[place].upload
+
+        is_after = after_upload_id is None
+        rows, prefixes, is_truncated = paging.page(
+            scan, prefix, delimiter, after_key, limit, is_after=is_after
+        )
+        return UploadListing([upload for _, upload in rows], prefixes, is_truncated)
+
+    async def parts(
+        self, bucket: Bucket, key: bytes, upload_id: str, after: int = 0, limit: int = 10_000
+    ) -> list[Part]:
+        """Return the parts with numbers above `after`, ascending. Raises NoSuchUpload."""
+        parts = self._space(bucket).multipart(key, upload_id).parts
+        return [parts[number] for number in sorted(parts) if number > after][:limit]
+
+    async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, list[Part]] | None:
+        """Return the current entry and its parts if that upload made it, else None."""
+        entry = self._space(bucket).entries.get(key)
+        if entry is None or not upload_id or entry.upload_id != upload_id:
+            return None
+        content = entry.content
+        assert isinstance(content, MemoryBytes)
+        return entry, list(content.parts)
+
+    async def close(self) -> None:
+        """Let go of everything."""
+
+
+def holds(expectation: Expectation, current: Entry | None) -> bool:
+    """Tell whether an expectation holds for the key's current entry."""
+    match expectation:
+        case Absent():
+            return current is None
+        case Present():
+            return current is not None
+        case Matches(etag=etag):
+            return current is not None and current.etag == etag
+        case Unchanged(sequence=sequence):
+            return (current.sequence if current else 0) == sequence
+
+
+def _check(space: _Space, change: Change) -> None:
+    """Raise whatever would keep `change` from being applied."""
+    match change:
+        case PutEntry(key=key, content=None) if key not in space.entries:
+            raise ValueError(f"there is no content of {key!r} to keep")
+        case PutPart() | AbortUpload():
+            space.multipart(change.key, change.upload_id)
+        case CompleteUpload():
+            stored = space.multipart(change.key, change.upload_id).parts
+            for part in change.parts:
+                now = stored.get(part.number)
+                if now is None or now.content is not part.content:
+                    raise PartChanged(part.number)
+        case _:
+            pass
+
+
+def _apply(space: _Space, change: Change, sequence: int) -> None:
+    match change:
+        case PutEntry(key=key, entry=entry, content=content):
+            kept = space.entries[key].content if content is None else _content(content)
+            space.put(key, replace(entry, content=kept, sequence=sequence))
+        case DeleteEntry(key=key):
+            space.delete(key)
+        case PutUpload(upload=upload):
+            place = (upload.key, upload.upload_id)
+            if place not in space.uploads:
+                insort(space.upload_keys, place)
+            space.uploads[place] = _Multipart(upload)
+        case PutPart(part=part, content=content):
+            parts = space.multipart(change.key, change.upload_id).parts
+            parts[part.number] = replace(part, content=_content(content))
+        case CompleteUpload(key=key, upload_id=upload_id, entry=entry, parts=listed):
+            stored = space.multipart(key, upload_id).parts
+            parts_now = tuple(stored[part.number] for part in listed)
+            made = MemoryBytes(tuple(_pieces(part) for part in parts_now), parts_now)
+            space.put(key, replace(entry, upload_id=upload_id, content=made, sequence=sequence))
+            space.drop_upload(key, upload_id)
+        case AbortUpload(key=key, upload_id=upload_id):
+            space.drop_upload(key, upload_id)
+
+
+def _content(content: object) -> MemoryBytes:
+    if isinstance(content, MemoryBytes):
+        return content
+    if isinstance(content, (bytes, bytearray, memoryview)):
+        return MemoryBytes((bytes(content),))
+    raise TypeError(f"not a content of this engine: {content!r}")
+
+
+def _pieces(part: Part) -> bytes:
+    assert isinstance(part.content, MemoryBytes)
+    return part.content.pieces[0]
