@@ -129,7 +129,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One uploaded part. `crc` values need no re-reading at completion. `content` is the engine's."""
+    """One uploaded part. `content` names its bytes inside the engine and means nothing outside it."""
 
     number: int
     size: int
@@ -144,9 +144,9 @@ class Upload:
     """An unfinished multipart upload.
 
     `stored`, `tags` and the checksum settings are those of CreateMultipartUpload and apply to the
-    finished object (CMU-02). `sequence` orders uploads of one key by initiation (LMU-01).
+    finished object (CMU-02). Upload ids are ASCII and ascend with the time of initiation (LMU-01).
     `entry_sequence` is the sequence of the key's entry when the upload was created, 0 if it was absent
-    (CONDW-08). `completed_etag` is set on the tombstone that a completion leaves (CPL-13).
+    (CONDW-08).
     """
 
     key: bytes
@@ -158,4 +158,3 @@ class Upload:
     checksum_type: ChecksumType | None = None
     owner: str = ""
     entry_sequence: int = 0
-    sequence: int = 0

@@ -132,7 +132,7 @@ class DeleteEntry:
 
 @dataclass(frozen=True, slots=True)
 class PutUpload:
-    """Begin a multipart upload; `upload.sequence` is set by the engine (see `Committed.sequence`)."""
+    """Begin a multipart upload. Ids of one key ascend with the time of initiation (LMU-01)."""
 
     upload: Upload
 
@@ -152,7 +152,7 @@ class CompleteUpload:
     """Publish `entry` as the concatenation of `parts`, drop the others, end the upload, in one step.
 
     Each of `parts` must be the part stored now under its number (same content), else `PartChanged`.
-    Leaves a record of the completion for `completed` to find (CPL-13). Raises NoSuchUpload.
+    The entry keeps the upload id, so that `completed` finds it (CPL-13). Raises NoSuchUpload.
     """
 
     key: bytes
@@ -213,7 +213,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class UploadListing:
-    """One page of uploads, ascending by key, then by initiation."""
+    """One page of uploads, ascending by key, then by upload id, which is by initiation."""
 
     uploads: list[Upload]
     prefixes: list[bytes]
@@ -222,7 +222,11 @@ class UploadListing:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An object held open at one moment: its row, and its bytes if they are inline, else a way to them."""
+    """An object held open at one moment: its row, and its bytes if they are inline, else a way to them.
+
+    Exactly one of `inline` and `source` is set. Objects made of parts always come with a `source`.
+    Inline bytes were verified against their checksum.
+    """
 
     entry: Entry
     inline: bytes | None
@@ -238,8 +242,8 @@ class Source(Protocol):
         Closing the slice closes the source.
         """
 
-    def part_sizes(self) -> Sequence[tuple[int, int]]:
-        """Return (part number, size) of each part, in order; empty for an object put in one piece."""
+    def parts(self) -> Sequence[Part]:
+        """Return the parts, in order; empty for an object put in one piece."""
 
     def close(self) -> None:
         """Let go. Idempotent."""
@@ -335,12 +339,13 @@ class Store(Protocol):
         prefix: bytes,
         delimiter: bytes,
         after_key: bytes,
-        after_sequence: int | None,
+        after_upload_id: str | None,
         limit: int,
     ) -> UploadListing:
         """Return the first `limit` uploads (and common prefixes) after a position.
 
-        `after_sequence` None: after all uploads of `after_key`; else after that upload of `after_key`.
+        `after_upload_id` None: after all uploads of `after_key`; else after that upload id of `after_key`,
+        whether or not it still exists (LMU-02).
         """
 
     async def parts(
