@@ -23,19 +23,27 @@ def parse(query: bytes) -> dict[str, str]:
     """
     if not query:
         return _NONE
-    pieces = query.split(b"&", MAX_PARAMETERS)
-    if len(pieces) > MAX_PARAMETERS:
+    if query.count(b"&") >= MAX_PARAMETERS:
         raise S3Error("InvalidURI", "The query has too many parameters.")
+    try:
+        text = query.decode()
+    except UnicodeDecodeError:
+        raise S3Error("InvalidURI") from None
+    has_escapes = "%" in text or "+" in text
     parameters: dict[str, str] = {}
-    for piece in pieces:
+    for piece in text.split("&"):
         if piece:
-            name, _, value = piece.partition(b"=")
-            parameters.setdefault(_decode(name), _decode(value))
+            name, _, value = piece.partition("=")
+            if has_escapes:
+                name, value = _decode(name), _decode(value)
+            parameters.setdefault(name, value)
     return parameters
 
 
-def _decode(text: bytes) -> str:
-    decoded = percent.decode_utf8(text.replace(b"+", b" "))
+def _decode(text: str) -> str:
+    if "%" not in text:
+        return text.replace("+", " ")
+    decoded = percent.decode_utf8(text.replace("+", " ").encode())
     if decoded is None:
         raise S3Error("InvalidURI")
     return decoded
