@@ -48,6 +48,6 @@ def _check_location(call: Call, body: bytes) -> None:
             raise S3Error("MalformedXML")
         if child.name != "LocationConstraint":
             raise S3Error("NotImplemented", f"CreateBucketConfiguration/{child.name} is not implemented")
-    region = (document.text_of("LocationConstraint", "") or "").strip()
+    region = document.text_of("LocationConstraint").strip()
     if region not in ("", call.region, ALIAS):
         raise S3Error("InvalidLocationConstraint", LocationConstraint=region)

@@ -51,7 +51,7 @@ async def delete_objects(call: Call, want: DeleteObjectsInput) -> Answer:
     )
     if plain:
         await call.commit(Mutation(call.bucket, plain))
-    is_quiet = (document.text_of("Quiet", "false") or "").strip().lower() == "true"
+    is_quiet = document.text_of("Quiet").strip().lower() == "true"
     lines = []
     for deletion in deletions:
         refusal = deletion.refusal or await _delete_if(call, deletion)
@@ -69,8 +69,8 @@ def _deletion(node: Node) -> Deletion:
         raise S3Error("MalformedXML")
     key = node.text_of("Key", "")
     refusal: S3Error | None = None
-    version_id = node.text_of("VersionId", None)
-    etag = node.text_of("ETag", None)
+    version_id = node.text_of("VersionId") or None
+    etag = node.text_of("ETag").strip() or None
     try:
         names.check_key(key.encode())
     except S3Error as error:
@@ -80,7 +80,7 @@ def _deletion(node: Node) -> Deletion:
     if node.child("Size") is not None or node.child("LastModifiedTime") is not None:
         refusal = S3Error("NotImplemented")
     if etag is not None:
-        etag = etags.unquote(etag.strip().encode())
+        etag = etags.unquote(etag.encode())
     return Deletion(key, etag, version_id, refusal)
 
 

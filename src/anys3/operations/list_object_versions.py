@@ -30,5 +30,5 @@ async def list_object_versions(call: Call, want: ListObjectVersionsInput) -> Ans
         f"{fragment.decode()}{owner}</Version>"
         for key, fragment in rows.rows
     ]
-    prefixes = listing.render_prefixes(rows.prefixes, page.is_url)
+    prefixes = listing.render_prefixes(rows.prefixes, is_url=page.is_url)
     return xml_answer(200, "ListVersionsResult", "".join([*head, *lines]).encode() + prefixes)

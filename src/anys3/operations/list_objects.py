@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anys3.operations.listing_page import common_elements, owner_element, read_page, read_rows, render_rows
+from anys3.operations.listing_page import common_elements, owner_id, read_page, read_rows, render_rows
 from anys3.wire.encoding import xml_answer
 
 if TYPE_CHECKING:
@@ -26,5 +26,5 @@ async def list_objects(call: Call, want: ListObjectsInput) -> Answer:
     head.append(f"<IsTruncated>{'true' if rows.is_truncated else 'false'}</IsTruncated>")
     if rows.is_truncated and page.delimiter:
         head.append(page.element("NextMarker", rows.last))
-    owner = owner_element(call.bucket.owner)
+    owner = owner_id(call.bucket.owner)
     return xml_answer(200, "ListBucketResult", "".join(head).encode() + render_rows(rows, page, owner))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from anys3.operations.listing_page import (
     common_elements,
-    owner_element,
+    owner_id,
     read_page,
     read_rows,
     render_rows,
@@ -39,7 +39,7 @@ async def list_objects_v2(call: Call, want: ListObjectsV2Input) -> Answer:
             )
         after = listing.decode_token(token)
     rows = await read_rows(call, page, after)
-    owner = owner_element(call.bucket.owner) if _is_true(want.fetch_owner) else None
+    owner = owner_id(call.bucket.owner) if want.fetch_owner else None
     head = [common_elements(call, page), page.element("StartAfter", start_after)]
     if token is not None:
         head.append(f"<ContinuationToken>{escape(token)}</ContinuationToken>")
@@ -49,7 +49,3 @@ async def list_objects_v2(call: Call, want: ListObjectsV2Input) -> Answer:
         next_token = listing.encode_token(resume_after(rows))
         head.append(f"<NextContinuationToken>{next_token}</NextContinuationToken>")
     return xml_answer(200, "ListBucketResult", "".join(head).encode() + render_rows(rows, page, owner))
-
-
-def _is_true(value: object) -> bool:
-    return value is True or (isinstance(value, str) and value.lower() == "true")

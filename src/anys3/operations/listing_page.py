@@ -70,9 +70,15 @@ def resume_after(rows: Listing) -> bytes:
     return rows.last + b"\xff" if rows.is_last_prefix else rows.last
 
 
+def owner_id(owner: str) -> str:
+    """Return how answers name the owner of a bucket: the key that made it."""
+    return owner or "root"
+
+
 def owner_element(owner: str) -> str:
-    """Return the Owner of everything in a bucket: the key that made it."""
-    return f"<Owner><ID>{escape(owner or 'root')}</ID><DisplayName>{escape(owner or 'root')}</DisplayName></Owner>"
+    """Return the Owner of everything in a bucket."""
+    name = escape(owner_id(owner))
+    return f"<Owner><ID>{name}</ID><DisplayName>{name}</DisplayName></Owner>"
 
 
 def common_elements(call: Call, page: Page) -> str:
@@ -85,7 +91,6 @@ def common_elements(call: Call, page: Page) -> str:
 
 
 def render_rows(rows: Listing, page: Page, owner: str | None) -> bytes:
-    """Return Contents and CommonPrefixes."""
-    return listing.render_contents(rows.rows, page.is_url, owner) + listing.render_prefixes(
-        rows.prefixes, page.is_url
-    )
+    """Return Contents and CommonPrefixes; `owner` is an id, shown if it is given."""
+    contents = listing.render_contents(rows.rows, is_url=page.is_url, owner=owner)
+    return contents + listing.render_prefixes(rows.prefixes, is_url=page.is_url)

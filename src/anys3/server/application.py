@@ -6,7 +6,7 @@ import itertools
 import logging
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anys3.model import ANONYMOUS, AccessKey, Bucket, Identity, Target
@@ -18,13 +18,13 @@ from anys3.server import forms
 from anys3.spec.errors import S3Error
 from anys3.store.interface import Corrupt, StoreError
 from anys3.wire import binding, encoding
-from anys3.wire.routing import Operation, Router
+from anys3.wire.routing import Router
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from anys3.operations.call import PostForm
     from anys3.protocol.http import Answer, Request
+    from anys3.spec.catalogue import Operation
     from anys3.store.interface import Store
 
 MAX_CACHED = 10_000
@@ -119,7 +119,7 @@ class Application:
             form,
         )
         output = await HANDLERS[operation.name](call, want)
-        return encoding.encode(operation, output, request)
+        return encoding.encode(operation, output)
 
     def _prove(
         self,
@@ -240,11 +240,3 @@ def _unavailable(failure: StoreError) -> S3Error:
     if isinstance(failure, Corrupt):
         return S3Error("InternalError", log=f"stored bytes are damaged: {failure}")
     return S3Error("ServiceUnavailable", log=f"{type(failure).__name__}: {failure}")
-
-
-def with_form(target: Target, key: bytes) -> Target:
-    """Return the target of a form upload: the key is a field of the form (POST-03)."""
-    return replace(target, key=key)
-
-
-__all__ = ["Application", "PostForm", "Service"]
