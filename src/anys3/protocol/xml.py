@@ -65,7 +65,7 @@ def parse(body: bytes, root: str | None = None) -> Node:
     """Return the root element of a document; `root` is the name that it must have.
 
     Names lose their namespace and prefix; declaration, BOM and white space are as the client likes
-    (HTTP-18). The encoding is UTF-8, whatever the declaration says.
+    (HTTP-18). The encoding is UTF-8, whatever the declaration says, or UTF-16 with its byte order mark.
 
     Raises S3Error:
         MalformedXML: not well-formed, another root (ERR-05), a DOCTYPE or an entity declaration, which are
