@@ -73,6 +73,13 @@ def test_a_doctype_is_refused_unread(body: str) -> None:
     assert refused(body.encode())
 
 
+@pytest.mark.requirement("HTTP-17")
+@pytest.mark.known_mistake(38)
+def test_a_doctype_does_not_hide_in_another_encoding() -> None:
+    assert xml.parse(DELETE.encode("utf-16")).name == "Delete"
+    assert refused(LAUGHS.encode("utf-16"))
+
+
 @pytest.mark.requirement("ERR-05")
 @pytest.mark.parametrize(
     "body",
