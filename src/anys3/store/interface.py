@@ -192,6 +192,9 @@ class Committed:
     sequence: int
 
 
+Parts = list[Part]
+"""Inside the classes below, `list` is the method."""
+
 # --- listings -----------------------------------------------------------------------------------------
 
 
@@ -350,10 +353,10 @@ class Store(Protocol):
 
     async def parts(
         self, bucket: Bucket, key: bytes, upload_id: str, after: int = 0, limit: int = 10_000
-    ) -> list[Part]:
+    ) -> Parts:
         """Return the parts with numbers above `after`, ascending. Raises NoSuchUpload."""
 
-    async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, list[Part]] | None:
+    async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, Parts] | None:
         """Return the current entry and its parts if that upload made it, else None (CPL-13, CPL-18)."""
 
     async def close(self) -> None:

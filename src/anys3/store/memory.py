@@ -26,6 +26,7 @@ from anys3.store.interface import (
     NoSuchUpload,
     Opened,
     PartChanged,
+    Parts,
     Present,
     PutEntry,
     PutPart,
@@ -320,12 +321,12 @@ class MemoryStore:
 
     async def parts(
         self, bucket: Bucket, key: bytes, upload_id: str, after: int = 0, limit: int = 10_000
-    ) -> list[Part]:
+    ) -> Parts:
         """Return the parts with numbers above `after`, ascending. Raises NoSuchUpload."""
         parts = self._space(bucket).multipart(key, upload_id).parts
         return [parts[number] for number in sorted(parts) if number > after][:limit]
 
-    async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, list[Part]] | None:
+    async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, Parts] | None:
         """Return the current entry and its parts if that upload made it, else None."""
         entry = self._space(bucket).entries.get(key)
         if entry is None or not upload_id or entry.upload_id != upload_id:

@@ -1,0 +1,24 @@
+"""The embedded engine: a directory on a local disk, shared by the worker processes of one machine."""
+
+from anys3.store.embedded.directory import (
+    AlreadyServed,
+    DirectoryLock,
+    NewerFormat,
+    NotAStore,
+    ReadOnly,
+    lock_directory,
+)
+from anys3.store.embedded.engine import EmbeddedStore, open_store
+from anys3.store.embedded.recovery import recover
+
+__all__ = [
+    "AlreadyServed",
+    "DirectoryLock",
+    "EmbeddedStore",
+    "NewerFormat",
+    "NotAStore",
+    "ReadOnly",
+    "lock_directory",
+    "open_store",
+    "recover",
+]

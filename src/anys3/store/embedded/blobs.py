@@ -1,0 +1,400 @@
+"""Blobs: one immutable file for each content that is too large for the index.
+
+    bytes | CRC32 of each block of 256 KiB, 4 bytes each | footer
+
+A blob is written as `incoming/<slot>/<id>`, synced, linked to `blobs/<xx>/<id>`, and that directory synced:
+only then may the index name it. The incoming name goes after the commit; whatever a crash leaves there is
+what recovery has to look at (CON-05, CON-06, known mistake 43).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from anys3.model import Part
+from anys3.store.embedded import device
+from anys3.store.embedded.directory import explain
+from anys3.store.embedded.format import BLOB, Reference, crc32
+from anys3.store.interface import Corrupt, StoreError, Unavailable
+
+BLOCK = 256 * 1024
+BUFFER = 1024 * 1024
+_FOOTER = struct.Struct(">8sHHIQI")
+"""Magic, version, 0, block size, size, CRC32 of the table."""
+_MAGIC = b"anys3blb"
+_VERSION = 1
+
+
+class Buffers:
+    """A few page-aligned buffers of 1 MiB that are used again and again, by any thread."""
+
+    def __init__(self, kept: int = 16) -> None:
+        self._kept = kept
+        self._free: list[mmap.mmap] = []
+
+    def take(self) -> mmap.mmap:
+        """Return a buffer."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return mmap.mmap(-1, BUFFER)
+
+    def give(self, buffer: mmap.mmap) -> None:
+        """Take a buffer back."""
+        if len(self._free) < self._kept:
+            self._free.append(buffer)
+
+
+_BUFFERS = Buffers()
+
+
+class Files:
+    """Where the blobs of a store lie, and the ids for those that this process writes."""
+
+    def __init__(self, path: Path, slot: int, new_id: Callable[[], int]) -> None:
+        self._blobs = path / "blobs"
+        self.incoming = path / "incoming" / str(slot)
+        self.incoming.mkdir(mode=0o700, exist_ok=True)
+        self._new_id = new_id
+
+    def path(self, blob_id: int) -> Path:
+        """Return the final name of a blob; neighbours are spread over the directories."""
+        return self._blobs / f"{blob_id & 0xFF:02x}" / f"{blob_id:016x}"
+
+    def new(self) -> tuple[int, Path]:
+        """Return a new id and the incoming name for it. May block."""
+        blob_id = self._new_id()
+        return blob_id, self.incoming / f"{blob_id:016x}"
+
+    def publish(self, reference: Reference, incoming: Path) -> Written:
+        """Give a synced file its final name, durably."""
+        final = self.path(reference.id)
+        os.link(incoming, final)
+        try:
+            device.sync_directory(final.parent)
+        except BaseException:
+            remove(final)
+            raise
+        return Written(reference, final, incoming)
+
+    def link(self, reference: Reference) -> Written | None:
+        """Return a second blob with the bytes of one, None where that can't be done. Blocks."""
+        blob_id, incoming = self.new()
+        try:
+            os.link(self.path(reference.id), incoming)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+                return None
+            raise explain(error, incoming) from error
+        try:
+            return self.publish(reference._replace(id=blob_id), incoming)
+        except OSError as error:
+            remove(incoming)
+            raise explain(error, incoming) from error
+
+
+def remove(path: Path) -> None:
+    """Remove a file if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+
+
+class Written:
+    """A finished blob that waits for the commit that names it; it removes itself if none does."""
+
+    __slots__ = ("_final", "_is_unwanted", "_lock", "_state", "incoming", "reference")
+
+    def __init__(self, reference: Reference, final: Path, incoming: Path) -> None:
+        self.reference = reference
+        self.incoming = incoming
+        self._final = final
+        self._lock = threading.Lock()
+        self._state = "waiting"  # waiting -> claimed -> named, or waiting -> removed
+        self._is_unwanted = False
+
+    def claim(self) -> None:
+        """Begin to name it. Raises StoreError if it was discarded, or belongs to something already."""
+        with self._lock:
+            if self._state != "waiting":
+                raise StoreError(f"blob {self.reference.id} is {self._state}")
+            self._state = "claimed"
+
+    def settle(self, *, is_named: bool) -> None:
+        """End what `claim` began: the commit happened, or it did not."""
+        with self._lock:
+            self._state = "named" if is_named else "waiting"
+            is_unwanted = self._is_unwanted
+        if is_unwanted:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove it, unless a commit has named it. Idempotent."""
+        with self._lock:
+            if self._state == "claimed":
+                self._is_unwanted = True
+            if self._state != "waiting":
+                return
+            self._state = "removed"
+        remove(self._final)
+        remove(self.incoming)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError):
+            self.discard()
+
+
+class BlobWriter:
+    """Writes one content; see ContentWriter. What stays small enough is returned as bytes."""
+
+    def __init__(self, files: Files, length: int | None, inline_max: int) -> None:
+        self._files = files
+        self._length = length
+        self._inline_max = inline_max
+        self._buffer: mmap.mmap | None = _BUFFERS.take()
+        self._filled = 0
+        self._offset = 0  # bytes in the file
+        self._descriptor = -1
+        self._is_direct = False
+        self._id = 0
+        self._incoming: Path | None = None
+        self._table: list[int] = []
+        self._written: Written | None = None
+
+    def write(self, data: memoryview | bytes) -> None:
+        """Append. Raises StoreFull, Unavailable."""
+        buffer = self._buffer
+        if buffer is None:
+            raise ValueError("the content is finished or discarded")
+        view = memoryview(data).cast("B")
+        while len(view):
+            room = BUFFER - self._filled
+            if room == 0:
+                self._flush(BUFFER)
+                room = BUFFER
+            piece = view[:room]
+            buffer[self._filled : self._filled + len(piece)] = piece
+            self._filled += len(piece)
+            view = view[len(piece) :]
+
+    def finish(self) -> object:
+        """Make the bytes durable and return the content. Raises StoreFull, Unavailable."""
+        buffer = self._buffer
+        if buffer is None:
+            raise ValueError("the content is finished or discarded")
+        size = self._offset + self._filled
+        if size <= self._inline_max and self._descriptor < 0:
+            content = buffer[: self._filled]
+            self._let_go()
+            return content
+        try:
+            self._written = self._seal(buffer, size)
+        except OSError as error:
+            self.discard()
+            raise explain(error, self._files.incoming) from error
+        except BaseException:
+            self.discard()
+            raise
+        self._incoming = None
+        self._let_go()
+        return self._written
+
+    def _seal(self, buffer: mmap.mmap, size: int) -> Written:
+        """Write what is left, the table and the footer; sync; give the final name."""
+        self._sum_up(self._filled)
+        table = struct.pack(f">{len(self._table)}I", *self._table)
+        reference_crc = crc32(table)
+        trailer = memoryview(table + _FOOTER.pack(_MAGIC, _VERSION, 0, BLOCK, size, reference_crc))
+        total = size + len(trailer)
+        while len(trailer):
+            if self._filled == BUFFER:
+                self._put(BUFFER)
+            piece = trailer[: BUFFER - self._filled]
+            buffer[self._filled : self._filled + len(piece)] = piece
+            self._filled += len(piece)
+            trailer = trailer[len(piece) :]
+        if self._is_direct:
+            self._filled = -(-self._filled // device.PAGE) * device.PAGE
+        self._put(self._filled)
+        os.truncate(self._descriptor, total)
+        device.sync_file(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        assert self._incoming is not None
+        return self._files.publish(Reference(BLOB, self._id, size, reference_crc), self._incoming)
+
+    def _flush(self, length: int) -> None:
+        self._sum_up(length)
+        try:
+            self._put(length)
+        except OSError as error:
+            self.discard()
+            raise explain(error, self._files.incoming) from error
+
+    def _sum_up(self, length: int) -> None:
+        """Add the checksums of the buffer's blocks; the buffer begins on a block's border."""
+        assert self._buffer is not None
+        with memoryview(self._buffer) as view:
+            for at in range(0, length, BLOCK):
+                self._table.append(crc32(view[at : min(at + BLOCK, length)]))
+
+    def _put(self, length: int) -> None:
+        """Write the buffer's first `length` bytes behind what the file has."""
+        if self._descriptor < 0:
+            self._create()
+        assert self._buffer is not None
+        with memoryview(self._buffer) as view:
+            try:
+                device.write_at(self._descriptor, view[:length], self._offset)
+            except OSError as error:
+                # Some file systems take the flag and then want another alignment.
+                if error.errno != errno.EINVAL or not device.drop_direct(self._descriptor):
+                    raise
+                device.write_at(self._descriptor, view[:length], self._offset)
+        self._offset += length
+        self._filled = 0
+
+    def _create(self) -> None:
+        self._id, self._incoming = self._files.new()
+        self._descriptor, self._is_direct = device.create(self._incoming)
+        if self._length:
+            blocks = -(-self._length // BLOCK)
+            device.reserve(self._descriptor, self._length + 4 * blocks + _FOOTER.size)
+
+    def discard(self) -> None:
+        """Forget the bytes. Idempotent; does nothing after a commit has named the content."""
+        self._let_go()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        if self._incoming is not None:
+            remove(self._incoming)
+            self._incoming = None
+        if self._written is not None:
+            self._written.discard()
+
+    def _let_go(self) -> None:
+        if self._buffer is not None:
+            _BUFFERS.give(self._buffer)
+            self._buffer = None
+
+    def __del__(self) -> None:
+        if self._written is None:
+            with contextlib.suppress(OSError):
+                self.discard()
+
+
+class OpenBlob:
+    """A blob held open: it can be read whatever becomes of its name."""
+
+    def __init__(self, files: Files, reference: Reference) -> None:
+        """Open a blob. Raises FileNotFoundError, Corrupt if the file has another size, Unavailable."""
+        self.reference = reference
+        try:
+            self.descriptor = device.open_to_read(files.path(reference.id))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise Unavailable(f"{files.path(reference.id)}: {error.strerror}") from error
+        blocks = -(-reference.size // BLOCK)
+        self._trailer = 4 * blocks + _FOOTER.size
+        if os.fstat(self.descriptor).st_size != reference.size + self._trailer:
+            self.close()
+            raise Corrupt(f"blob {reference.id} has another size than its row says")
+
+    def blocks(self, start: int, length: int) -> Iterator[memoryview]:
+        """Yield `length` bytes from `start` on, each block verified. Raises Corrupt (CON-08)."""
+        if length == 0:
+            return
+        table = self._read_table()
+        first = start // BLOCK
+        end = start + length
+        buffer = _BUFFERS.take()
+        try:
+            whole = memoryview(buffer)
+            while first * BLOCK < end:
+                # Whole blocks, as many as the buffer holds; the file's last block may be shorter.
+                upto = min((first + BUFFER // BLOCK) * BLOCK, -(-end // BLOCK) * BLOCK, self.reference.size)
+                base = first * BLOCK
+                view = whole[: upto - base]
+                self._read_verified(view, base, table)
+                yield view[max(start, base) - base : min(end, upto) - base]
+                first += BUFFER // BLOCK
+        finally:
+            _BUFFERS.give(buffer)
+
+    def _read_verified(self, view: memoryview, base: int, table: Sequence[int]) -> None:
+        self._read(view, base)
+        for at in range(0, len(view), BLOCK):
+            if crc32(view[at : at + BLOCK]) != table[(base + at) // BLOCK]:
+                raise Corrupt(f"blob {self.reference.id} is damaged between {base + at} and {base + at + BLOCK}")
+
+    def _read(self, view: memoryview, offset: int) -> None:
+        try:
+            got = device.read_at(self.descriptor, view, offset)
+        except OSError as error:
+            raise Corrupt(f"blob {self.reference.id} cannot be read: {error.strerror}") from error
+        if got != len(view):
+            raise Corrupt(f"blob {self.reference.id} is too short")
+
+    def _read_table(self) -> Sequence[int]:
+        trailer = bytearray(self._trailer)
+        self._read(memoryview(trailer), self.reference.size)
+        magic, version, _, block, size, crc = _FOOTER.unpack(trailer[-_FOOTER.size :])
+        table = bytes(trailer[: -_FOOTER.size])
+        expected = (_MAGIC, _VERSION, BLOCK, self.reference.size, self.reference.crc)
+        if (magic, version, block, size, crc) != expected or crc32(table) != crc:
+            raise Corrupt(f"blob {self.reference.id} has a damaged trailer")
+        return struct.unpack(f">{len(table) // 4}I", table)
+
+    def close(self) -> None:
+        """Close. Idempotent."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def __del__(self) -> None:
+        if getattr(self, "descriptor", -1) >= 0:
+            self.close()
+
+
+class BlobContent:
+    """A slice of a blob; see Content."""
+
+    def __init__(self, blob: OpenBlob, start: int, length: int) -> None:
+        self.length = length
+        self._blob = blob
+        self._start = start
+
+    def blocks(self) -> Iterator[memoryview]:
+        """Yield the bytes, verified."""
+        return self._blob.blocks(self._start, self.length)
+
+    def close(self) -> None:
+        """Close the blob."""
+        self._blob.close()
+
+
+class BlobSource:
+    """The bytes of an object that is one blob."""
+
+    def __init__(self, blob: OpenBlob) -> None:
+        self.blob = blob
+
+    def slice(self, start: int, length: int) -> BlobContent:
+        """Return `length` bytes from `start` on."""
+        return BlobContent(self.blob, start, length)
+
+    def parts(self) -> Sequence[Part]:
+        """Return no parts."""
+        return ()
+
+    def close(self) -> None:
+        """Let go."""
+        self.blob.close()

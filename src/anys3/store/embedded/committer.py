@@ -1,0 +1,152 @@
+"""Group commit: all mutations that wait go into one transaction and one sync.
+
+There is no delay: the next batch is what arrived while the last one synced. Each mutation is decided by
+itself; a future is answered only after the commit that holds it (CON-04, CON-05).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future as ThreadFuture
+from typing import Any, NamedTuple
+
+import lmdb
+
+from anys3.store.embedded.changes import Batch
+from anys3.store.embedded.index import Index, translate
+from anys3.store.interface import StoreError, Unavailable
+
+Job = Callable[[Batch, Any], object]
+MAX_BATCH = 512
+
+
+class _Waiting(NamedTuple):
+    job: Job
+    argument: Any
+    future: Any
+    loop: asyncio.AbstractEventLoop | None
+    """The loop of an asyncio future; None for a thread's future."""
+
+
+_Outcome = tuple[_Waiting, object, BaseException | None]
+
+
+class Committer:
+    """The writer thread of one store. `after_commit` is called in it, with each batch that is durable."""
+
+    def __init__(self, index: Index, after_commit: Callable[[Batch], None]) -> None:
+        self._index = index
+        self._after_commit = after_commit
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="anys3-committer", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job, argument: Any) -> asyncio.Future[Any]:
+        """Let `job(batch, argument)` be part of the next batch; called from a running event loop."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        if self._is_closed:
+            raise Unavailable("the store is closed")
+        self._queue.put(_Waiting(job, argument, future, loop))
+        return future
+
+    def run(self, job: Job, argument: Any) -> Any:
+        """Do the same from a thread of its own, and wait for it."""
+        if self._is_closed:
+            raise Unavailable("the store is closed")
+        future: ThreadFuture[Any] = ThreadFuture()
+        self._queue.put(_Waiting(job, argument, future, None))
+        return future.result()
+
+    def close(self) -> None:
+        """Finish what waits, and end the thread. Idempotent."""
+        self._is_closed = True
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        waiting: list[_Waiting] = []
+        get = self._queue.get
+        is_open = True
+        while is_open:
+            first = get()
+            while first is not None:
+                waiting.append(first)
+                if len(waiting) == MAX_BATCH:
+                    break
+                try:
+                    first = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            else:
+                is_open = False
+            if waiting:
+                _answer(self._commit(waiting))
+            waiting = []
+
+    def _commit(self, waiting: list[_Waiting]) -> list[_Outcome]:
+        try:
+            return self._apply(waiting)
+        except Exception as error:
+            # Something went wrong in the middle, so all of it was undone.
+            if len(waiting) == 1:
+                refusal = translate(error) if isinstance(error, (lmdb.Error, OSError)) else error
+                return [(waiting[0], None, refusal)]
+        return [outcome for one in waiting for outcome in self._commit([one])]
+
+    def _apply(self, waiting: list[_Waiting]) -> list[_Outcome]:
+        """Apply all in one transaction. Raises what must undo the whole batch."""
+        outcomes: list[_Outcome] = []
+        txn = self._index.env.begin(write=True)
+        batch = None
+        try:
+            batch = Batch(self._index, txn)
+            for one in waiting:
+                try:
+                    outcomes.append((one, one.job(batch, one.argument), None))
+                except StoreError as refusal:  # it was raised before the first write
+                    outcomes.append((one, None, refusal))
+            batch.finish()
+            txn.commit()
+        except BaseException:
+            txn.abort()
+            if batch is not None:
+                for written in batch.written:
+                    written.settle(is_named=False)
+            raise
+        for written in batch.written:
+            written.settle(is_named=True)
+        self._after_commit(batch)
+        return outcomes
+
+
+def _answer(outcomes: list[_Outcome]) -> None:
+    """Hand results to those who wait, with one wake-up for each event loop."""
+    loops: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
+    for outcome in outcomes:
+        waiting, result, error = outcome
+        if waiting.loop is not None:
+            loops.setdefault(waiting.loop, []).append(outcome)
+        elif error is not None:
+            waiting.future.set_exception(error)
+        else:
+            waiting.future.set_result(result)
+    for loop, theirs in loops.items():
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, theirs)
+
+
+def _settle(outcomes: list[_Outcome]) -> None:
+    for waiting, result, error in outcomes:
+        future = waiting.future
+        if future.done():  # cancelled by a client that went away; the commit stands
+            continue
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)

@@ -1,0 +1,121 @@
+"""Buckets and access keys: rows of the index, changed by jobs of the committer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from anys3.model import AccessKey, Bucket
+from anys3.store.embedded import format as records
+from anys3.store.embedded import strides
+from anys3.store.embedded.changes import Batch
+from anys3.store.embedded.format import PARTS, pack_id
+from anys3.store.embedded.index import Index
+from anys3.store.interface import BucketExists, BucketNotEmpty, NoSuchBucket
+
+
+def row_name(name: str) -> bytes | None:
+    """Return a name as a row's place; None for one that no row can have."""
+    try:
+        raw = name.encode()
+    except UnicodeEncodeError:
+        return None
+    return raw if 0 < len(raw) <= 255 else None
+
+
+def buckets(index: Index, txn: Any, after: str, prefix: str, limit: int) -> list[Bucket]:
+    """Return the first `limit` buckets after a name and with a prefix, by name."""
+    found: list[Bucket] = []
+    beginning = prefix.encode()
+    start = max(after.encode() + b"\0" if after else b"", beginning)[:255]
+    with txn.cursor(db=index.buckets) as cursor:
+        is_there = cursor.set_range(start) if start else cursor.first()
+        while is_there and len(found) < limit:
+            name, raw = cursor.item()
+            if not name.startswith(beginning):
+                break
+            found.append(records.decode_bucket(name.decode(), raw))
+            is_there = cursor.next()
+    return found
+
+
+def _row(batch: Batch, bucket: Bucket) -> Bucket:
+    name = row_name(bucket.name)
+    raw = batch.txn.get(name, db=batch.index.buckets) if name else None
+    if raw is None:
+        raise NoSuchBucket(bucket.name)
+    found = records.decode_bucket(bucket.name, raw)
+    if found.id != bucket.id:
+        raise NoSuchBucket(bucket.name)
+    return found
+
+
+def create_bucket(batch: Batch, bucket: Bucket) -> Bucket:
+    """Create an empty bucket with a new id. Raises BucketExists."""
+    name = row_name(bucket.name)
+    if name is None:
+        raise ValueError(f"not a bucket's name: {bucket.name!r}")
+    raw = batch.txn.get(name, db=batch.index.buckets)
+    if raw is not None:
+        raise BucketExists(records.decode_bucket(bucket.name, raw))
+    made = replace(bucket, id=batch.new_id())
+    batch.txn.put(name, records.encode_bucket(made), db=batch.index.buckets)
+    batch.txn.put(pack_id(made.id), name, db=batch.index.names)
+    batch.sequence += 1
+    batch.generation += 1
+    return made
+
+
+def update_bucket(batch: Batch, bucket: Bucket) -> None:
+    """Replace a bucket's settings. Raises NoSuchBucket."""
+    changed = replace(bucket, created_ms=_row(batch, bucket).created_ms)
+    batch.txn.put(bucket.name.encode(), records.encode_bucket(changed), db=batch.index.buckets)
+    batch.sequence += 1
+    batch.generation += 1
+
+
+def delete_bucket(batch: Batch, bucket: Bucket) -> None:
+    """Delete an empty bucket with its uploads (DB-05). Raises NoSuchBucket, BucketNotEmpty."""
+    namespace = pack_id(_row(batch, bucket).id)
+    if not strides.is_empty(batch.txn, batch.index.entries, namespace):
+        raise BucketNotEmpty(bucket.name)
+    _delete_uploads(batch, namespace)
+    batch.txn.delete(bucket.name.encode(), db=batch.index.buckets)
+    batch.txn.delete(namespace, db=batch.index.names)
+    batch.forget_bucket(bucket)
+    batch.sequence += 1
+    batch.generation += 1
+
+
+def _delete_uploads(batch: Batch, namespace: bytes) -> None:
+    """Delete all uploads of a namespace and of those below it; their parts become the janitor's."""
+    with batch.txn.cursor(db=batch.index.uploads) as cursor:
+        rows = []
+        if cursor.set_range(namespace):
+            for place, value in cursor.iternext():
+                if not place.startswith(namespace):
+                    break
+                rows.append((place, value))
+    for place, value in rows:
+        if place.endswith(strides.DESCEND):
+            _delete_uploads(batch, value)
+        else:
+            batch.put_freed(PARTS, records.upload_row_id(value))
+        batch.txn.delete(place, db=batch.index.uploads)
+
+
+def put_key(batch: Batch, key: AccessKey) -> None:
+    """Create or replace a key."""
+    name = row_name(key.access_key_id)
+    if name is None:
+        raise ValueError(f"not an access key id: {key.access_key_id!r}")
+    batch.txn.put(name, records.encode_key(key), db=batch.index.keys)
+    batch.generation += 1
+
+
+def delete_key(batch: Batch, access_key_id: str) -> bool:
+    """Delete a key; False if it did not exist."""
+    name = row_name(access_key_id)
+    is_deleted = bool(name and batch.txn.delete(name, db=batch.index.keys))
+    batch.generation += is_deleted
+    return is_deleted

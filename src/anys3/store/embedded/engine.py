@@ -1,0 +1,388 @@
+"""The embedded engine: LMDB for rows and small contents, files for large ones."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from anys3.model import AccessKey, Bucket, Entry, Upload
+from anys3.store import interface, paging
+from anys3.store.embedded import blobs, changes, configuration, recovery, strides
+from anys3.store.embedded import directory as layout
+from anys3.store.embedded import format as records
+from anys3.store.embedded.changes import Batch
+from anys3.store.embedded.committer import Committer
+from anys3.store.embedded.control import Control
+from anys3.store.embedded.format import INLINE, MANIFEST, Reference, crc32, pack_id
+from anys3.store.embedded.index import Index
+from anys3.store.embedded.janitor import Janitor
+from anys3.store.embedded.multipart import ManifestSource, read_manifest
+from anys3.store.interface import (
+    Committed,
+    Corrupt,
+    Listing,
+    Mutation,
+    NoSuchBucket,
+    NoSuchUpload,
+    Opened,
+    Parts,
+    UploadListing,
+)
+
+INLINE_MAX = 128 * 1024
+_IDS_A_BLOCK = 1024
+_ATTEMPTS = 100
+_RECHECK_S = 1.0
+
+
+def open_store(
+    path: str | Path, *, slot: int = 0, is_server: bool = True, map_size: int | None = None
+) -> EmbeddedStore:
+    """Open the store in `path`, made if it is missing or empty: once a process, after any fork.
+
+    A server's workers have the slots 0, 1, 2...; a command line (`is_server` False) may work beside them.
+    `map_size` bounds the index, for tests. Raises NewerFormat, NotAStore, ReadOnly, Unavailable.
+    """
+    directory = Path(path)
+    layout.prepare(directory)
+    index = Index(directory, map_size)
+    control = None
+    try:
+        control = Control(directory, slot if is_server else None)
+        return EmbeddedStore(directory, index, control, sweeps=is_server)
+    except BaseException as error:
+        if control is not None:
+            control.close()
+        index.close()
+        if isinstance(error, OSError):
+            raise layout.explain(error, directory) from error
+        raise
+
+
+class EmbeddedStore:
+    """A store in a directory, shared by any number of processes; see `open_store`."""
+
+    inline_max = INLINE_MAX
+
+    def __init__(self, path: Path, index: Index, control: Control, *, sweeps: bool) -> None:
+        """Use `open_store`."""
+        self.path = path
+        self.index = index
+        self._begin = index.env.begin
+        self._control = control
+        self._ids = range(0)
+        self._ids_lock = threading.Lock()
+        self.files = blobs.Files(path, control.slot, self._new_blob_id)
+        recovery.clean_incoming(index, self.files, self.files.incoming)
+        self._committer = Committer(index, self._after_commit)
+        self._janitor = Janitor(index, self.files, control, self._committer, sweeps=sweeps)
+        self._pool = ThreadPoolExecutor(2, "anys3-store")
+        self._is_closed = False
+        self._recheck_at = 0.0
+        self._check_generation()
+
+    def _after_commit(self, batch: Batch) -> None:
+        if batch.has_new_configuration:
+            self._control.tell_generation(batch.generation)
+        if batch.written or batch.freed:
+            self._janitor.tell(batch)
+
+    def _new_blob_id(self) -> int:
+        """Return an id for a blob; ids are reserved in blocks, so that a commit is rarely waited for."""
+        with self._ids_lock:
+            if not self._ids:
+                first = self._committer.run(_reserve_ids, _IDS_A_BLOCK)
+                self._ids = range(first, first + _IDS_A_BLOCK)
+            taken = self._ids[0]
+            self._ids = self._ids[1:]
+            return taken
+
+    async def close(self) -> None:
+        """Finish what is being committed, and let go of everything. Idempotent."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._pool, self._close_threads)
+        self._pool.shutdown()
+        self._control.close()
+        self.index.close()
+
+    def _close_threads(self) -> None:
+        self._janitor.close()
+        self._committer.close()
+
+    # configuration: keys and buckets
+
+    def generation(self) -> int:
+        """Return the number of the configuration; cheap enough for every request."""
+        if time.monotonic() >= self._recheck_at:
+            self._check_generation()
+        return self._control.generation()
+
+    def _check_generation(self) -> None:
+        """Tell the generation again, in case that its process ended before it could."""
+        self._recheck_at = time.monotonic() + _RECHECK_S
+        true = self.index.counters().generation
+        if self._control.generation() < true:
+            self._control.tell_generation(true)
+
+    async def key(self, access_key_id: str) -> AccessKey | None:
+        """Return a key, None if unknown."""
+        name = configuration.row_name(access_key_id)
+        raw = self._get(name, self.index.keys) if name else None
+        return None if raw is None else records.decode_key(access_key_id, raw)
+
+    async def keys(self) -> list[AccessKey]:
+        """Return all keys, by access key id."""
+        with self._begin() as txn, txn.cursor(db=self.index.keys) as cursor:
+            return [records.decode_key(name.decode(), raw) for name, raw in cursor]
+
+    async def put_key(self, key: AccessKey) -> None:
+        """Create or replace a key."""
+        await self._committer.submit(configuration.put_key, key)
+
+    async def delete_key(self, access_key_id: str) -> bool:
+        """Delete a key; False if it did not exist."""
+        is_deleted: bool = await self._committer.submit(configuration.delete_key, access_key_id)
+        return is_deleted
+
+    async def bucket(self, name: str) -> Bucket | None:
+        """Return a bucket's row."""
+        row = configuration.row_name(name)
+        raw = self._get(row, self.index.buckets) if row else None
+        return None if raw is None else records.decode_bucket(name, raw)
+
+    async def buckets(self, after: str = "", prefix: str = "", limit: int = 10_000) -> list[Bucket]:
+        """Return the first `limit` buckets after that name and with that prefix, by name."""
+        with self._begin() as txn:
+            return configuration.buckets(self.index, txn, after, prefix, limit)
+
+    async def create_bucket(self, bucket: Bucket) -> Bucket:
+        """Create an empty bucket and return its row with its new `id`. Raises BucketExists."""
+        made: Bucket = await self._committer.submit(configuration.create_bucket, bucket)
+        return made
+
+    async def update_bucket(self, bucket: Bucket) -> None:
+        """Replace settings of the bucket. Raises NoSuchBucket."""
+        await self._committer.submit(configuration.update_bucket, bucket)
+
+    async def delete_bucket(self, bucket: Bucket) -> None:
+        """Delete the bucket and its unfinished uploads (DB-05). Raises NoSuchBucket, BucketNotEmpty."""
+        await self._committer.submit(configuration.delete_bucket, bucket)
+
+    def _get(self, place: bytes, table: Any) -> bytes | None:
+        txn = self._begin()
+        try:
+            raw: bytes | None = txn.get(place, db=table)
+        finally:
+            txn.abort()
+        return raw
+
+    # objects
+
+    def _entry(self, txn: Any, bucket: Bucket, key: bytes) -> bytes | None:
+        """Return an entry's row. Raises NoSuchBucket."""
+        place: bytes | None = pack_id(bucket.id) + key
+        if len(key) > strides.STRIDE:
+            place = strides.find(txn, self.index.entries, pack_id(bucket.id), key)
+        raw: bytes | None = None if place is None else txn.get(place, db=self.index.entries)
+        if raw is None:
+            self._check_bucket(txn, bucket)
+        return raw
+
+    def _check_bucket(self, txn: Any, bucket: Bucket) -> None:
+        if txn.get(pack_id(bucket.id), db=self.index.names) is None:
+            raise NoSuchBucket(bucket.name)
+
+    async def entry(self, bucket: Bucket, key: bytes) -> Entry | None:
+        """Return an object's row. Raises NoSuchBucket."""
+        txn = self._begin()
+        try:
+            raw = self._entry(txn, bucket, key)
+        finally:
+            txn.abort()
+        return None if raw is None else records.decode_entry(raw)
+
+    async def open(self, bucket: Bucket, key: bytes) -> Opened | None:
+        """Return an object's row and bytes, of one moment (GET-08). Raises NoSuchBucket, Corrupt."""
+        txn = self._begin()
+        try:
+            raw = self._entry(txn, bucket, key)
+            if raw is None:
+                return None
+            entry = records.decode_entry(raw)
+            reference = entry.content
+            assert isinstance(reference, Reference)
+            if reference.kind == INLINE:
+                return Opened(entry, self._inline(txn, reference), None)
+        finally:
+            txn.abort()
+        return self._open_files(bucket, key)
+
+    def _inline(self, txn: Any, reference: Reference) -> bytes:
+        if not reference.id:
+            return b""
+        content: bytes | None = txn.get(pack_id(reference.id), db=self.index.inline)
+        if content is None or len(content) != reference.size or crc32(content) != reference.crc:
+            raise Corrupt(f"inline content {reference.id} is damaged")
+        return content
+
+    def _open_files(self, bucket: Bucket, key: bytes) -> Opened | None:
+        """Open an object that is not inline: under a pin, which only parts need for longer."""
+        pin = self.index.counters().sequence
+        self._control.pin(pin)
+        is_kept = False
+        try:
+            with self._begin() as txn:
+                raw = self._entry(txn, bucket, key)
+                if raw is None:
+                    return None
+                entry = records.decode_entry(raw)
+                reference = entry.content
+                assert isinstance(reference, Reference)
+                if reference.kind == INLINE:
+                    return Opened(entry, self._inline(txn, reference), None)
+            if reference.kind == MANIFEST:
+                source = ManifestSource(self.index, self.files, reference, self._control, pin)
+                is_kept = True
+                return Opened(entry, None, source)
+            return Opened(entry, None, blobs.BlobSource(blobs.OpenBlob(self.files, reference)))
+        except FileNotFoundError as error:
+            raise Corrupt(f"the blob of {key!r} is missing: {error.filename}") from error
+        finally:
+            if not is_kept:
+                self._control.unpin(pin)
+
+    async def list(
+        self, bucket: Bucket, prefix: bytes, delimiter: bytes, after: bytes, limit: int
+    ) -> Listing:
+        """Return the first `limit` keys and common prefixes strictly after `after`."""
+        with self._begin() as txn:
+            namespace = pack_id(bucket.id)
+            entries = self.index.entries
+
+            def scan(key: bytes, is_after: bool) -> Iterator[tuple[bytes, bytes]]:
+                return strides.scan(txn, entries, namespace, key, strides.BEHIND if is_after else b"")
+
+            found, prefixes, is_truncated = paging.page(scan, prefix, delimiter, after, limit)
+            if not found and not prefixes:
+                self._check_bucket(txn, bucket)
+        last, is_last_prefix = paging.last_of(found, prefixes)
+        fragment = records.entry_listing
+        rows = [(key, fragment(raw)) for key, raw in found]
+        return Listing(rows, prefixes, is_truncated, last, is_last_prefix)
+
+    async def commit(self, mutation: Mutation) -> Committed:
+        """Apply a mutation, durably. Raises NoSuchBucket, ExpectationFailed, NoSuchUpload, PartChanged."""
+        committed: Committed = await self._committer.submit(changes.apply, mutation)
+        return committed
+
+    # contents
+
+    def writer(self, length: int | None) -> interface.ContentWriter:
+        """Return a writer for one content of `length` bytes (None: not known)."""
+        return blobs.BlobWriter(self.files, length, self.inline_max)
+
+    async def copy_content(self, opened: Opened) -> object | None:
+        """Return a content with the same bytes: inline ones, or a hard link; None if made of parts."""
+        if opened.inline is not None:
+            return opened.inline
+        if not isinstance(opened.source, blobs.BlobSource):
+            return None
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self.files.link, opened.source.blob.reference)
+
+    # uploads
+
+    def _upload(self, txn: Any, bucket: Bucket, key: bytes, upload_id: str) -> bytes | None:
+        name = upload_id.encode()
+        place = strides.find(txn, self.index.uploads, pack_id(bucket.id), key)
+        if place is None or len(name) > strides.MAX_UPLOAD_ID:
+            return None
+        raw: bytes | None = txn.get(place + strides.UPLOAD + name, db=self.index.uploads)
+        return raw
+
+    async def upload(self, bucket: Bucket, key: bytes, upload_id: str) -> Upload | None:
+        """Return an unfinished upload of that key, else None."""
+        with self._begin() as txn:
+            raw = self._upload(txn, bucket, key, upload_id)
+            if raw is None:
+                self._check_bucket(txn, bucket)
+                return None
+        return records.decode_upload(key, raw)
+
+    async def uploads(  # noqa: PLR0913 (a page is defined by this many things)
+        self,
+        bucket: Bucket,
+        prefix: bytes,
+        delimiter: bytes,
+        after_key: bytes,
+        after_upload_id: str | None,
+        limit: int,
+    ) -> UploadListing:
+        """Return the first `limit` uploads (and common prefixes) after a position."""
+        within = b""
+        if after_upload_id is not None:
+            name = after_upload_id.encode()[: strides.MAX_UPLOAD_ID].split(b"\0")[0]
+            within = strides.UPLOAD + name + b"\0"
+        with self._begin() as txn:
+            self._check_bucket(txn, bucket)
+            namespace = pack_id(bucket.id)
+
+            def scan(key: bytes, is_after: bool) -> Iterator[tuple[bytes, bytes]]:
+                tail = strides.BEHIND if is_after else within if key == after_key else b""
+                return strides.scan(txn, self.index.uploads, namespace, key, tail)
+
+            found, prefixes, is_truncated = paging.page(
+                scan, prefix, delimiter, after_key, limit, is_after=after_upload_id is None
+            )
+        uploads = [records.decode_upload(key, raw) for key, raw in found]
+        return UploadListing(uploads, prefixes, is_truncated)
+
+    async def parts(
+        self, bucket: Bucket, key: bytes, upload_id: str, after: int = 0, limit: int = 10_000
+    ) -> Parts:
+        """Return the parts with numbers above `after`, ascending. Raises NoSuchUpload."""
+        with self._begin() as txn:
+            raw = self._upload(txn, bucket, key, upload_id)
+            if raw is None:
+                self._check_bucket(txn, bucket)
+                raise NoSuchUpload(upload_id)
+            row_id = pack_id(records.upload_row_id(raw))
+            found: Parts = []
+            if after >= 0xFFFF:
+                return found
+            with txn.cursor(db=self.index.parts) as cursor:
+                if cursor.set_range(row_id + (after + 1).to_bytes(2, "big")):
+                    for place, value in cursor.iternext():
+                        if not place.startswith(row_id) or len(found) >= limit:
+                            break
+                        found.append(records.decode_part(value)[0])
+        return found
+
+    async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, Parts] | None:
+        """Return the current entry and its parts if that upload made it, else None (CPL-13, CPL-18)."""
+        with self._begin() as txn:
+            raw = self._entry(txn, bucket, key)
+            if raw is None:
+                return None
+            entry = records.decode_entry(raw)
+            reference = entry.content
+            assert isinstance(reference, Reference)
+            if not upload_id or entry.upload_id != upload_id or reference.kind != MANIFEST:
+                return None
+            return entry, read_manifest(self.index, txn, reference)
+
+
+def _reserve_ids(batch: Batch, count: int) -> int:
+    first = batch.next_id
+    batch.next_id += count
+    return first
+
+

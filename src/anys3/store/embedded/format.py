@@ -1,0 +1,399 @@
+"""The records on disk, version 1: everything here is big-endian, and none of it may change its meaning.
+
+A change of a record's layout raises `FORMAT`; a store of a newer format is refused (known mistake 52).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from functools import lru_cache
+from typing import Any, NamedTuple, get_args
+
+from isal import isal_zlib
+
+from anys3.model import (
+    AccessKey,
+    Bucket,
+    Checksum,
+    ChecksumAlgorithm,
+    ChecksumType,
+    CorsRule,
+    Entry,
+    Grant,
+    Part,
+    Upload,
+)
+from anys3.store.interface import Corrupt
+
+FORMAT = 1
+
+# Kinds of content. The last is no content: it stands in the outbox for all parts of an ended upload.
+INLINE, BLOB, MANIFEST, PARTS = 1, 2, 3, 4
+
+
+class Reference(NamedTuple):
+    """Names a content: its kind, its id in that kind's table or directory, its size and its CRC32.
+
+    The CRC32 is that of the bytes (INLINE), of the table of block checksums (BLOB), or 0 (MANIFEST).
+    Inline id 0 is the empty content, which has no row.
+    """
+
+    kind: int
+    id: int
+    size: int
+    crc: int
+
+
+class Counters(NamedTuple):
+    """The one row of `meta`: what the last commit left behind."""
+
+    format: int
+    sequence: int
+    generation: int
+    next_id: int
+    next_inline: int
+
+
+_COUNTERS = struct.Struct(">IQQQQ")
+_ID = struct.Struct(">Q")
+# version, kind, listing, size, modified, sequence, content id, crc, headers, stored, parts,
+# etag, checksum code, checksum, upload id, tags
+_ENTRY = struct.Struct(">BBIQqQQIIIHBBBBI")
+_ENTRY_SIZE = _ENTRY.size
+_LISTING = struct.Struct(">BBI")
+_SEQUENCE = struct.Struct(">22xQ")
+_ENTRY_REFERENCE = struct.Struct(">xBxxxxQ16xQI")
+# number, kind, id, size, crc, modified, etag, checksum code, checksum
+_PART = struct.Struct(">HBQQIqBBB")
+# version, row id, initiated, entry sequence, stored
+_UPLOAD = struct.Struct(">BQqQI")
+_CHUNK = struct.Struct(">QQH")
+_FREED = struct.Struct(">BQ")
+
+_ALGORITHMS: tuple[ChecksumAlgorithm, ...] = get_args(ChecksumAlgorithm)
+_TYPES: tuple[ChecksumType, ...] = get_args(ChecksumType)
+_CODES = {
+    (algorithm, type_): 1 + a * len(_TYPES) + t
+    for a, algorithm in enumerate(_ALGORITHMS)
+    for t, type_ in enumerate(_TYPES)
+}
+_KINDS_OF_CHECKSUM = {code: kind for kind, code in _CODES.items()}
+
+pack_id = _ID.pack
+crc32 = isal_zlib.crc32
+
+
+def unpack_id(raw: bytes) -> int:
+    """Return the id that `pack_id` wrote."""
+    number: int = _ID.unpack_from(raw)[0]
+    return number
+
+
+def encode_counters(counters: Counters) -> bytes:
+    """Return the row of `meta`."""
+    return _COUNTERS.pack(*counters)
+
+
+def decode_counters(raw: bytes) -> Counters:
+    """Return the counters; `format` comes first in every version."""
+    return Counters._make(_COUNTERS.unpack_from(raw))
+
+
+# --- entries ------------------------------------------------------------------------------------------
+
+
+def encode_entry(entry: Entry, reference: Reference, sequence: int) -> bytes:
+    """Return an entry's row: fixed part, listing fragment, headers, and what few requests need."""
+    etag = entry.etag.encode()
+    checksum = entry.checksum
+    code, value = (_CODES[checksum.algorithm, checksum.type], checksum.value.encode()) if checksum else (0, b"")
+    upload_id = entry.upload_id.encode()
+    tags = json.dumps(entry.tags, ensure_ascii=False).encode() if entry.tags else b""
+    if not entry.headers.endswith(entry.stored):
+        raise ValueError("an entry's headers must end with its stored headers")
+    fixed = _ENTRY.pack(
+        1,
+        reference.kind,
+        len(entry.listing),
+        entry.size,
+        entry.modified_ms,
+        sequence,
+        reference.id,
+        reference.crc,
+        len(entry.headers),
+        len(entry.stored),
+        entry.part_count,
+        len(etag),
+        code,
+        len(value),
+        len(upload_id),
+        len(tags),
+    )
+    return b"".join((fixed, entry.listing, entry.headers, etag, value, upload_id, tags))
+
+
+def decode_entry(raw: bytes) -> Entry:
+    """Return the entry of a row. Raises Corrupt if it is none of ours."""
+    (
+        version, kind, listing, size, modified_ms, sequence, content_id, crc, headers, stored, part_count,
+        etag, code, value, upload_id, tags,
+    ) = _ENTRY.unpack_from(raw)  # fmt: skip
+    if version != 1:
+        raise Corrupt(f"an entry's row has version {version}")
+    at = _ENTRY_SIZE + listing
+    end = at + headers
+    after = end + etag
+    checksum = None
+    if code:
+        algorithm, type_ = _KINDS_OF_CHECKSUM[code]
+        checksum = Checksum(algorithm, type_, raw[after : after + value].decode())
+    rest = after + value
+    return Entry(
+        size,
+        modified_ms,
+        raw[end:after].decode(),
+        raw[at:end],
+        raw[end - stored : end],
+        raw[_ENTRY_SIZE:at],
+        checksum,
+        _tags(raw[rest + upload_id :]) if tags else (),
+        part_count,
+        raw[rest : rest + upload_id].decode() if upload_id else "",
+        sequence,
+        Reference(kind, content_id, size, crc),
+    )
+
+
+def _tags(raw: bytes) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in json.loads(raw))
+
+
+def entry_listing(raw: bytes) -> bytes:
+    """Return the listing fragment of an entry's row, and read nothing else."""
+    return raw[_ENTRY_SIZE : _ENTRY_SIZE + _LISTING.unpack_from(raw)[2]]
+
+
+def entry_sequence(raw: bytes) -> int:
+    """Return the sequence of an entry's row."""
+    sequence: int = _SEQUENCE.unpack_from(raw)[0]
+    return sequence
+
+
+def entry_reference(raw: bytes) -> Reference:
+    """Return the content of an entry's row."""
+    kind, size, content_id, crc = _ENTRY_REFERENCE.unpack_from(raw)
+    return Reference(kind, content_id, size, crc)
+
+
+# --- uploads, parts and manifests ---------------------------------------------------------------------
+
+
+def encode_part(part: Part, reference: Reference) -> bytes:
+    """Return a part's record; records may stand one behind the other."""
+    etag = part.etag.encode()
+    checksum = part.checksum
+    code, value = (_CODES[checksum.algorithm, checksum.type], checksum.value.encode()) if checksum else (0, b"")
+    fixed = _PART.pack(
+        part.number,
+        reference.kind,
+        reference.id,
+        reference.size,
+        reference.crc,
+        part.modified_ms,
+        len(etag),
+        code,
+        len(value),
+    )
+    return fixed + etag + value
+
+
+def decode_part(raw: bytes, at: int = 0) -> tuple[Part, int]:
+    """Return the part whose record begins at `at`, and where that record ends."""
+    number, kind, content_id, size, crc, modified_ms, etag, code, value = _PART.unpack_from(raw, at)
+    start = at + _PART.size
+    middle = start + etag
+    end = middle + value
+    checksum = None
+    if code:
+        algorithm, type_ = _KINDS_OF_CHECKSUM[code]
+        checksum = Checksum(algorithm, type_, raw[middle:end].decode())
+    reference = Reference(kind, content_id, size, crc)
+    return Part(number, size, raw[start:middle].decode(), modified_ms, checksum, reference), end
+
+
+def part_reference(raw: bytes) -> Reference:
+    """Return the content of a part's record."""
+    _, kind, content_id, size, crc, *_ = _PART.unpack_from(raw)
+    return Reference(kind, content_id, size, crc)
+
+
+PARTS_A_CHUNK = 256
+
+
+def encode_manifest(parts: list[tuple[int, bytes]]) -> list[bytes]:
+    """Return the chunks of a manifest made of (size, record) pairs (known mistake 49).
+
+    Each begins with the offset of its first byte in the object, its length in bytes and its parts.
+    """
+    chunks = []
+    offset = 0
+    for at in range(0, len(parts), PARTS_A_CHUNK):
+        chosen = parts[at : at + PARTS_A_CHUNK]
+        length = sum(size for size, _ in chosen)
+        chunks.append(_CHUNK.pack(offset, length, len(chosen)) + b"".join(record for _, record in chosen))
+        offset += length
+    return chunks
+
+
+def chunk_span(raw: bytes) -> tuple[int, int]:
+    """Return the offset and length of the bytes that a chunk describes."""
+    offset, length, _ = _CHUNK.unpack_from(raw)
+    return offset, length
+
+
+def chunk_parts(raw: bytes) -> list[Part]:
+    """Return the parts of a chunk."""
+    _, _, count = _CHUNK.unpack_from(raw)
+    parts = []
+    at = _CHUNK.size
+    for _ in range(count):
+        part, at = decode_part(raw, at)
+        parts.append(part)
+    return parts
+
+
+def encode_upload(upload: Upload, row_id: int) -> bytes:
+    """Return an upload's row. `row_id` is the name of its parts' rows."""
+    fixed = _UPLOAD.pack(1, row_id, upload.initiated_ms, upload.entry_sequence, len(upload.stored))
+    rest = [
+        upload.upload_id,
+        upload.tags,
+        upload.checksum_algorithm,
+        upload.checksum_type,
+        upload.owner,
+    ]
+    return fixed + upload.stored + json.dumps(rest, ensure_ascii=False).encode()
+
+
+def decode_upload(key: bytes, raw: bytes) -> Upload:
+    """Return the upload of a row under `key`. Raises Corrupt if it is none of ours."""
+    version, _, initiated_ms, sequence, stored = _UPLOAD.unpack_from(raw)
+    if version != 1:
+        raise Corrupt(f"an upload's row has version {version}")
+    at = _UPLOAD.size + stored
+    upload_id, tags, algorithm, type_, owner = json.loads(raw[at:])
+    pairs = tuple((name, value) for name, value in tags)
+    return Upload(
+        key, upload_id, initiated_ms, raw[_UPLOAD.size : at], pairs, algorithm, type_, owner, sequence
+    )
+
+
+def upload_row_id(raw: bytes) -> int:
+    """Return the name of the rows of an upload's parts."""
+    row_id: int = _UPLOAD.unpack_from(raw)[1]
+    return row_id
+
+
+def encode_freed(kind: int, content_id: int) -> bytes:
+    """Return a row of the outbox."""
+    return _FREED.pack(kind, content_id)
+
+
+def decode_freed(raw: bytes) -> tuple[int, int]:
+    """Return kind and id of a row of the outbox."""
+    kind, content_id = _FREED.unpack_from(raw)
+    return kind, content_id
+
+
+# --- configuration ------------------------------------------------------------------------------------
+
+
+def encode_bucket(bucket: Bucket) -> bytes:
+    """Return a bucket's row, JSON."""
+    return json.dumps(
+        {
+            "id": bucket.id,
+            "created_ms": bucket.created_ms,
+            "owner": bucket.owner,
+            "is_public": bucket.is_public,
+            "cors": _encode_rules(bucket.cors),
+            "operator_cors": _encode_rules(bucket.operator_cors),
+        }
+    ).encode()
+
+
+@lru_cache(maxsize=1024)
+def decode_bucket(name: str, raw: bytes) -> Bucket:
+    """Return the bucket of a row. Cached by the row's bytes, so it can't be out of date."""
+    row = json.loads(raw)
+    return Bucket(
+        name,
+        row["id"],
+        row["created_ms"],
+        row["owner"],
+        row["is_public"],
+        _decode_rules(row["cors"]),
+        _decode_rules(row["operator_cors"]),
+    )
+
+
+def _encode_rules(rules: tuple[CorsRule, ...] | None) -> list[dict[str, Any]] | None:
+    if rules is None:
+        return None
+    return [
+        {
+            "allowed_origins": rule.allowed_origins,
+            "allowed_methods": rule.allowed_methods,
+            "allowed_headers": rule.allowed_headers,
+            "expose_headers": rule.expose_headers,
+            "max_age_s": rule.max_age_s,
+            "id": rule.id,
+        }
+        for rule in rules
+    ]
+
+
+def _decode_rules(rows: list[dict[str, Any]] | None) -> tuple[CorsRule, ...] | None:
+    if rows is None:
+        return None
+    return tuple(
+        CorsRule(
+            tuple(row["allowed_origins"]),
+            tuple(row["allowed_methods"]),
+            tuple(row["allowed_headers"]),
+            tuple(row["expose_headers"]),
+            row["max_age_s"],
+            row["id"],
+        )
+        for row in rows
+    )
+
+
+def encode_key(key: AccessKey) -> bytes:
+    """Return a key's row, JSON."""
+    grants = {name: [grant.read, grant.write, grant.owner] for name, grant in key.grants.items()}
+    return json.dumps(
+        {
+            "secret_access_key": key.secret_access_key,
+            "name": key.name,
+            "is_root": key.is_root,
+            "may_create_buckets": key.may_create_buckets,
+            "grants": grants,
+            "created_ms": key.created_ms,
+        }
+    ).encode()
+
+
+def decode_key(access_key_id: str, raw: bytes) -> AccessKey:
+    """Return the key of a row."""
+    row = json.loads(raw)
+    return AccessKey(
+        access_key_id,
+        row["secret_access_key"],
+        row["name"],
+        row["is_root"],
+        row["may_create_buckets"],
+        {name: Grant(*rights) for name, rights in row["grants"].items()},
+        row["created_ms"],
+    )

@@ -1,0 +1,133 @@
+"""Objects made of parts: a manifest names the parts' contents, which are read one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from anys3.model import Part
+from anys3.store.embedded import blobs
+from anys3.store.embedded import format as records
+from anys3.store.embedded.control import Control
+from anys3.store.embedded.format import BLOB, Reference, crc32, pack_id
+from anys3.store.embedded.index import Index
+from anys3.store.interface import Corrupt
+
+
+def chunks(index: Index, txn: Any, manifest: Reference) -> Iterator[bytes]:
+    """Yield the chunks of a manifest, in order."""
+    beginning = pack_id(manifest.id)
+    with txn.cursor(db=index.manifests) as cursor:
+        if not cursor.set_range(beginning):
+            return
+        for place, value in cursor.iternext():
+            if not place.startswith(beginning):
+                return
+            yield value
+
+
+def read_manifest(index: Index, txn: Any, manifest: Reference) -> list[Part]:
+    """Return all parts of an object. Raises Corrupt if they do not add up."""
+    parts = [part for chunk in chunks(index, txn, manifest) for part in records.chunk_parts(chunk)]
+    if sum(part.size for part in parts) != manifest.size:
+        raise Corrupt(f"manifest {manifest.id} is damaged")
+    return parts
+
+
+class ManifestSource:
+    """The bytes of an object made of parts. The pin keeps them until `close`."""
+
+    def __init__(
+        self, index: Index, files: blobs.Files, manifest: Reference, control: Control, pin: int
+    ) -> None:
+        self._index = index
+        self._files = files
+        self._manifest = manifest
+        self._control = control
+        self._pin: int | None = pin
+
+    def slice(self, start: int, length: int) -> ManifestContent:
+        """Return `length` bytes from `start` on."""
+        return ManifestContent(self, start, length)
+
+    def parts(self) -> Sequence[Part]:
+        """Return the parts, in order."""
+        with self._index.env.begin() as txn:
+            return read_manifest(self._index, txn, self._manifest)
+
+    def blocks(self, start: int, length: int) -> Iterator[memoryview]:
+        """Yield the bytes, each part opened when its turn comes."""
+        end = start + length
+        at = start
+        while at < end:
+            before = at
+            for offset, part in self._parts_from(at):
+                if offset >= end:
+                    break
+                skip = max(start - offset, 0)
+                taken = min(end - offset, part.size) - skip
+                if taken > 0:
+                    assert isinstance(part.content, Reference)
+                    yield from self._part_blocks(part.content, skip, taken)
+                    at = offset + skip + taken
+            if at == before:
+                raise Corrupt(f"manifest {self._manifest.id} is damaged")
+
+    def _parts_from(self, start: int) -> list[tuple[int, Part]]:
+        """Return (offset, part) for the chunk that holds the byte `start`."""
+        with self._index.env.begin() as txn:
+            for chunk in chunks(self._index, txn, self._manifest):
+                offset, length = records.chunk_span(chunk)
+                if offset + length > start:
+                    found = []
+                    for part in records.chunk_parts(chunk):
+                        found.append((offset, part))
+                        offset += part.size
+                    return found
+        return []
+
+    def _part_blocks(self, reference: Reference, start: int, length: int) -> Iterator[memoryview]:
+        if reference.kind != BLOB:
+            yield memoryview(self._inline(reference))[start : start + length]
+            return
+        try:
+            blob = blobs.OpenBlob(self._files, reference)
+        except FileNotFoundError as error:
+            raise Corrupt(f"blob {reference.id} is missing") from error
+        try:
+            yield from blob.blocks(start, length)
+        finally:
+            blob.close()
+
+    def _inline(self, reference: Reference) -> bytes:
+        with self._index.env.begin() as txn:
+            content: bytes | None = txn.get(pack_id(reference.id), db=self._index.inline)
+        if content is None or len(content) != reference.size or crc32(content) != reference.crc:
+            raise Corrupt(f"inline content {reference.id} is damaged")
+        return content
+
+    def close(self) -> None:
+        """Let the parts go. Idempotent."""
+        if self._pin is not None:
+            pin, self._pin = self._pin, None
+            self._control.unpin(pin)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class ManifestContent:
+    """A slice of an object made of parts; see Content."""
+
+    def __init__(self, source: ManifestSource, start: int, length: int) -> None:
+        self.length = length
+        self._source = source
+        self._start = start
+
+    def blocks(self) -> Iterator[memoryview]:
+        """Yield the bytes, verified."""
+        return self._source.blocks(self._start, self.length)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()

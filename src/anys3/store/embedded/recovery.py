@@ -1,0 +1,55 @@
+"""What a start does about the last end, however abrupt it was (CON-06, known mistakes 43 and 52)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from anys3.store.embedded import blobs
+from anys3.store.embedded import directory as layout
+from anys3.store.embedded.control import Control
+from anys3.store.embedded.format import pack_id
+from anys3.store.embedded.index import Index
+
+
+def recover(path: str | Path) -> None:
+    """Put the store in `path` in order, or make it, before a server's workers open it. Repeatable.
+
+    Clears readers of dead processes and removes blobs that no commit has named; work that the janitor
+    had left is done by the first worker, in the background. No server may be running: hold
+    `lock_directory`. Raises NewerFormat, NotAStore, ReadOnly, Unavailable.
+    """
+    directory = Path(path)
+    layout.prepare(directory)
+    index = Index(directory)
+    try:
+        index.env.reader_check()
+        control = Control(directory, None)
+        try:
+            # Pins whose process is gone are cleared by being asked for.
+            control.oldest_pin()
+            control.tell_generation(index.counters().generation)
+        finally:
+            control.close()
+        for incoming in sorted((directory / "incoming").iterdir()):
+            clean_incoming(index, blobs.Files(directory, 0, int), incoming)
+    except OSError as error:
+        raise layout.explain(error, directory) from error
+    finally:
+        index.close()
+
+
+def clean_incoming(index: Index, files: blobs.Files, incoming: Path) -> None:
+    """Remove a slot's incoming names, and with them the blobs that no row names.
+
+    Only the slot's owner may do this, before it writes.
+    """
+    for left in incoming.iterdir():
+        try:
+            blob_id = int(left.name, 16)
+        except ValueError:
+            continue
+        with index.env.begin() as txn:
+            is_named = txn.get(pack_id(blob_id), db=index.blobs) is not None
+        if not is_named:
+            blobs.remove(files.path(blob_id))
+        left.unlink(missing_ok=True)

@@ -1,0 +1,107 @@
+"""Ordered rows for keys longer than LMDB's 511 bytes.
+
+A row's place is a namespace (8 bytes: a bucket's id), the key, and a tail. Keys hold no NUL, so a tail that
+begins with NUL sorts behind its key and before every longer key:
+
+    key                        the current object
+    key \\0 \\0 sequence         kept free for older versions, newest first
+    key \\0 \\2 upload id        an unfinished upload
+    key[:STRIDE] \\0 \\3         everything longer that begins with these bytes: the value is the namespace
+                               of the remainders, which are ordered in the same way
+
+Walking descends where it meets such a row, so that order is that of the whole keys (LIST-02).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+STRIDE = 400
+"""Leaves room for the namespace, and for an upload id of up to 96 bytes."""
+UPLOAD = b"\0\2"
+DESCEND = b"\0\3"
+BEHIND = b"\0\2\xff"
+"""A tail behind every row of a key itself, before every longer key."""
+MAX_UPLOAD_ID = 96
+_PAST_DESCENT = b"\0\4"
+
+
+def find(txn: Any, db: Any, namespace: bytes, key: bytes) -> bytes | None:
+    """Return the place of a long key, None if its namespace does not exist."""
+    while len(key) > STRIDE:
+        namespace = txn.get(namespace + key[:STRIDE] + DESCEND, db=db)
+        if namespace is None:
+            return None
+        key = key[STRIDE:]
+    return namespace + key
+
+
+def make(txn: Any, db: Any, namespace: bytes, key: bytes, new_id: Callable[[], bytes]) -> bytes:
+    """Return the place of a key, with the namespaces on the way to it made."""
+    while len(key) > STRIDE:
+        row = namespace + key[:STRIDE] + DESCEND
+        below = txn.get(row, db=db)
+        if below is None:
+            below = new_id()
+            txn.put(row, below, db=db)
+        namespace = below
+        key = key[STRIDE:]
+    return namespace + key
+
+
+def delete(txn: Any, db: Any, namespace: bytes, key: bytes, tail: bytes = b"") -> None:
+    """Delete a row that exists, and the namespaces that are empty without it."""
+    above = []
+    while len(key) > STRIDE:
+        row = namespace + key[:STRIDE] + DESCEND
+        above.append(row)
+        namespace = txn.get(row, db=db)
+        key = key[STRIDE:]
+    txn.delete(namespace + key + tail, db=db)
+    while above and is_empty(txn, db, namespace):
+        row = above.pop()
+        txn.delete(row, db=db)
+        namespace = row[:8]
+
+
+def is_empty(txn: Any, db: Any, namespace: bytes) -> bool:
+    """Tell whether a namespace holds no row."""
+    with txn.cursor(db=db) as cursor:
+        return not (cursor.set_range(namespace) and cursor.key().startswith(namespace))
+
+
+def scan(
+    txn: Any, db: Any, namespace: bytes, key: bytes, tail: bytes = b"", above: bytes = b""
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (key, value) of the rows from `key + tail` on, ascending; a key with several rows comes again.
+
+    `above` is what the keys of this namespace begin with. `key` may be anything, of any length.
+    """
+    nul = key.find(b"\0")
+    if nul >= 0:  # no key lies between the part before it and this
+        key, tail = key[:nul], BEHIND
+    with txn.cursor(db=db) as cursor:
+        if len(key) > STRIDE:
+            head = key[:STRIDE]
+            below = txn.get(namespace + head + DESCEND, db=db)
+            if below is not None:
+                yield from scan(txn, db, below, key[STRIDE:], tail, above + head)
+            is_there = cursor.set_range(namespace + head + _PAST_DESCENT)
+        else:
+            is_there = cursor.set_range(namespace + key + tail)
+        if not is_there:
+            return
+        for place, value in cursor.iternext():
+            if not place.startswith(namespace):
+                return
+            found = place[8:]
+            if b"\0" in found:
+                nul = found.index(0)
+                kind = found[nul : nul + 2]
+                if kind == DESCEND:
+                    yield from scan(txn, db, value, b"", b"", above + found[:nul])
+                elif kind == UPLOAD:
+                    yield above + found[:nul], value
+            else:
+                yield above + found if above else found, value
