@@ -13,7 +13,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -219,7 +219,7 @@ def _make(kind: type[_T], source: str, row: Mapping[str, Any], **more: object) -
         for name, value in row.items()
     }
     values.update(more)
-    every, needed = _fields(kind)
+    every, needed = _fields(cast("Any", kind))
     if unknown := sorted(values.keys() - every):
         raise ValueError(f"{source}: unknown field {unknown!r}")
     if missing := sorted(needed - values.keys()):

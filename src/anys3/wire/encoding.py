@@ -7,7 +7,7 @@ from anys3.protocol.xml import escape
 from anys3.spec.catalogue import Operation
 from anys3.spec.errors import S3Error
 
-_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _XML = b"Content-Type: application/xml\r\n"
 _BODILESS = frozenset({204, 304})
 
@@ -21,7 +21,7 @@ def xml_answer(status: int, root: str, body: str | bytes, headers: bytes = b"") 
     inner = body.encode() if isinstance(body, str) else body
     name = root.encode()
     document = b'%b<%b xmlns="http://s3.amazonaws.com/doc/2006-03-01/">%b</%b>' % (
-        _DECLARATION,
+        DECLARATION,
         name,
         inner,
         name,
@@ -54,6 +54,6 @@ def encode_error(error: S3Error, request: Request) -> Answer:
     return Answer(
         error.status,
         _XML + error.headers,
-        _DECLARATION + document.encode(),
+        DECLARATION + document.encode(),
         must_close=error.must_close,
     )
