@@ -10,15 +10,19 @@ from anys3.store.embedded.directory import (
 )
 from anys3.store.embedded.engine import EmbeddedStore, open_store
 from anys3.store.embedded.recovery import recover
+from anys3.store.embedded.scrub import Damage, ScrubReport, scrub
 
 __all__ = [
     "AlreadyServed",
+    "Damage",
     "DirectoryLock",
     "EmbeddedStore",
     "NewerFormat",
     "NotAStore",
     "ReadOnly",
+    "ScrubReport",
     "lock_directory",
     "open_store",
     "recover",
+    "scrub",
 ]

@@ -104,18 +104,18 @@ class EmbeddedStore:
 
     async def close(self) -> None:
         """Finish what is being committed, and let go of everything. Idempotent."""
+        await asyncio.get_running_loop().run_in_executor(None, self.shut)
+
+    def shut(self) -> None:
+        """Do what `close` does, blocking: for threads and command lines without an event loop."""
         if self._is_closed:
             return
         self._is_closed = True
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._pool, self._close_threads)
         self._pool.shutdown()
-        self._control.close()
-        self.index.close()
-
-    def _close_threads(self) -> None:
         self._janitor.close()
         self._committer.close()
+        self._control.close()
+        self.index.close()
 
     # configuration: keys and buckets
 
