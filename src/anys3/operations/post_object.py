@@ -31,9 +31,8 @@ async def post_object(call: Call, want: PostObjectInput) -> Answer:
     assert form is not None
     names.check_key(call.key)
     fields = {name.encode(): value.encode() for name, value in form.fields.items()}
-    user = {name: value for name, value in fields.items() if name.startswith(b"x-amz-meta-")}
-    stored = metadata.stored_lines(fields, user)
-    tags = ()
+    stored = metadata.stored_lines(fields, metadata.of_headers(fields))
+    tags: tuple[tuple[str, str], ...] = ()
     if "tagging" in form.fields:
         tags = tagging.parse_document(xml.parse(form.fields["tagging"].encode(), root="Tagging"))
     incoming = await _receive(call, form)

@@ -72,7 +72,7 @@ def plan_reading(call: Call, want: ReadInput, entry: Entry, parts: Sequence[Part
     if want.part_number is not None:
         return _part(want, entry, parts, headers, is_checksum_wanted=is_checksum_wanted)
     chosen = None
-    if want.range is not None and _is_range_wanted(call, entry):
+    if want.range is not None and _is_range_wanted(want, entry):
         chosen = ranges.parse(want.range, entry.size)
     start, length = chosen or (0, entry.size)
     if is_checksum_wanted and length == entry.size:
@@ -87,9 +87,9 @@ def content_range(start: int, length: int, size: int) -> bytes:
     return b"Content-Range: bytes %d-%d/%d\r\n" % (start, start + length - 1, size)
 
 
-def _is_range_wanted(call: Call, entry: Entry) -> bool:
+def _is_range_wanted(want: ReadInput, entry: Entry) -> bool:
     """Return whether `If-Range` lets the range stand (RNG-07)."""
-    if_range = call.request.headers.get(b"if-range")
+    if_range = want.if_range
     return if_range is None or conditions.if_range_holds(if_range, entry.etag, entry.modified_ms)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from anys3.operations.call import MAX_SINGLE_BYTES, Call, in_thread
 from anys3.protocol import payload
+from anys3.protocol.payload import Received
 from anys3.spec.errors import S3Error
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
     from anys3.model import ChecksumAlgorithm
     from anys3.store.interface import ContentWriter, Opened
-
-Received = payload.Received
 
 
 @dataclass(slots=True)

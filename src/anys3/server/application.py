@@ -105,6 +105,7 @@ class Application:
             request.headers.update(forms.checksum_headers(form))
         plan = payload.plan(request.headers, proof, operation.body != "none")
         want = binding.bind(operation, request, query)
+        _check_version(want)
         call = Call(
             request,
             target,
@@ -226,6 +227,18 @@ class Application:
         rules = rules_of(bucket)
         if rules:
             answer.headers += cors.actual(rules, request.headers[b"origin"], request.method)
+
+
+def _check_version(want: object) -> None:
+    """Refuse every version but `null`, which is the current object (GET-06, DEL-06)."""
+    version_id = getattr(want, "version_id", None)
+    if version_id not in (None, "null"):
+        raise S3Error(
+            "InvalidArgument",
+            "Invalid version id specified",
+            ArgumentName="versionId",
+            ArgumentValue=str(version_id),
+        )
 
 
 def _v2_resource(request: Request, target: Target) -> bytes | None:
