@@ -15,6 +15,7 @@ import mmap
 import os
 import struct
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -63,6 +64,7 @@ class Files:
         self.incoming = path / "incoming" / str(slot)
         self.incoming.mkdir(mode=0o700, exist_ok=True)
         self._new_id = new_id
+        self._waiting: weakref.WeakSet[Written] = weakref.WeakSet()
 
     def path(self, blob_id: int) -> Path:
         """Return the final name of a blob; neighbours are spread over the directories."""
@@ -82,7 +84,14 @@ class Files:
         except BaseException:
             remove(final)
             raise
-        return Written(reference, final, incoming)
+        written = Written(reference, final, incoming)
+        self._waiting.add(written)
+        return written
+
+    def close(self) -> None:
+        """Remove what no commit has named, though somebody may still hold it."""
+        for written in list(self._waiting):
+            written.discard()
 
     def link(self, reference: Reference) -> Written | None:
         """Return a second blob with the bytes of one, None where that can't be done. Blocks."""
@@ -109,7 +118,7 @@ def remove(path: Path) -> None:
 class Written:
     """A finished blob that waits for the commit that names it; it removes itself if none does."""
 
-    __slots__ = ("_final", "_is_unwanted", "_lock", "_state", "incoming", "reference")
+    __slots__ = ("_final", "_is_unwanted", "_lock", "_state", "__weakref__", "incoming", "reference")
 
     def __init__(self, reference: Reference, final: Path, incoming: Path) -> None:
         self.reference = reference

@@ -86,7 +86,7 @@ def check_format(found: int, path: Path) -> None:
 
 def _mark(path: Path) -> None:
     new = path / "format.new"
-    with new.open("w") as file:
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(f"anys3 store, format {FORMAT}\n")
         file.flush()
         os.fsync(file.fileno())

@@ -114,6 +114,7 @@ class EmbeddedStore:
         self._pool.shutdown()
         self._janitor.close()
         self._committer.close()
+        self.files.close()
         self._control.close()
         self.index.close()
 
