@@ -1,0 +1,82 @@
+"""What the connections of one worker share: application, limits, clock, buffer, threads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from anys3.protocol.http import Answer, Request
+from anys3.server import platform
+from anys3.server.dates import DateLine
+from anys3.server.limits import Limits
+
+if TYPE_CHECKING:
+    from anys3.server.protocol import HttpProtocol
+
+Result = TypeVar("Result")
+_POOL_THREADS = 8
+"""Beside the transfers': they read and write for connections that no thread owns."""
+
+
+class Application(Protocol):
+    """What answers requests."""
+
+    log: logging.Logger
+
+    def handle(self, request: Request) -> Coroutine[Any, Any, Answer]:
+        """Return the coroutine that answers `request`."""
+
+    def new_request_id(self) -> str:
+        """Return an id that no other answer has."""
+
+
+class Connections:
+    """The open connections of one worker and what they share. Belongs to one event loop."""
+
+    def __init__(self, app: Application, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+        self.app = app
+        self.limits = limits
+        self.loop = loop
+        self.log = app.log
+        self.now = loop.time()
+        """The loop's time at the last tick: coarse, and free to read."""
+        self.open: set[HttpProtocol] = set()
+        self.active = 0
+        """Requests that are being handled or answered."""
+        self.is_draining = False
+        self.date = DateLine()
+        self._view = memoryview(bytearray(limits.receive_buffer))
+        self._slots = limits.transfers_max
+        self._pool = ThreadPoolExecutor(limits.transfers_max + _POOL_THREADS, "anys3-transfer")
+
+    def receive_buffer(self) -> memoryview:
+        """Return the buffer that a connection receives into: the one of the process where that is safe."""
+        if platform.READS_ARE_SYNCHRONOUS:
+            return self._view
+        return memoryview(bytearray(self.limits.receive_buffer // 4))
+
+    def has_slot(self) -> bool:
+        """Say whether `take_slot` would give one."""
+        return self._slots > 0
+
+    def take_slot(self) -> bool:
+        """Take one of the threads that may own a socket; return False if all are taken."""
+        if self._slots <= 0:
+            return False
+        self._slots -= 1
+        return True
+
+    def give_slot_back(self) -> None:
+        """Undo `take_slot`."""
+        self._slots += 1
+
+    async def in_pool(self, work: Callable[[], Result]) -> Result:
+        """Run `work` in a thread."""
+        return await self.loop.run_in_executor(self._pool, work)
+
+    def close(self) -> None:
+        """Let the threads end; those that are at work end with their work."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

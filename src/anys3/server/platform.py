@@ -1,0 +1,66 @@
+"""What this platform can do; the one place that asks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+HAS_REUSE_PORT = hasattr(socket, "SO_REUSEPORT") and sys.platform.startswith("linux")
+"""Several sockets may listen on one port and share its connections (elsewhere the last one gets all)."""
+
+CAN_FORK = hasattr(os, "fork")
+
+CAN_HAND_OVER = os.name == "posix" and hasattr(select, "poll")
+"""A thread may read and write a duplicate of a transport's socket."""
+
+HAS_RECEIVE_LOW_WATER = hasattr(socket, "SO_RCVLOWAT") and sys.platform.startswith("linux")
+"""poll() honours SO_RCVLOWAT (Linux since 4.18)."""
+
+READS_ARE_SYNCHRONOUS = os.name == "posix"
+"""A transport fills its buffer and reports it in one step, so that connections may share one buffer.
+
+Windows' proactor fills buffers in the background: there every connection needs its own.
+"""
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return a new event loop: uvloop's if it is installed, else asyncio's."""
+    return loop_factory()()
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes event loops here."""
+    try:
+        import uvloop  # noqa: PLC0415  (absent on Windows)
+    except ImportError:
+        return asyncio.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def run(main: Coroutine[Any, Any, Result]) -> Result:
+    """Run `main` in a new event loop of the best kind, then close the loop."""
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(main)
+
+
+def raise_open_files_limit() -> int:
+    """Raise the soft limit of open files to the hard one; return the limit that holds (0: unknown)."""
+    try:
+        import resource  # noqa: PLC0415  (absent on Windows)
+    except ImportError:
+        return 0
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        # macOS refuses an unlimited hard limit as the soft one.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

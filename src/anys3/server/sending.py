@@ -1,0 +1,111 @@
+"""Answers as bytes: heads, and contents that are too large to be one write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Protocol
+
+from anys3.protocol.http import Content, Request
+from anys3.server.bodies import EMPTY
+from anys3.server.connections import Connections
+from anys3.server.handover import Transfer, duplicate
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+BODILESS = frozenset((204, 304))
+_PIECE = 256 << 10
+
+
+class StatusLines(dict[int, bytes]):
+    """The first bytes of an answer by status, up to the request id's value."""
+
+    def __missing__(self, status: int) -> bytes:
+        try:
+            phrase = HTTPStatus(status).phrase
+        except ValueError:
+            phrase = "Unknown"
+        line = f"HTTP/1.1 {status} {phrase}\r\nServer: anys3\r\nx-amz-request-id: ".encode("ascii")
+        self[status] = line
+        return line
+
+
+STATUS_LINES = StatusLines()
+
+
+def unparsed(request_id: str) -> Request:
+    """Return the request that stands for a message that could not be read as one."""
+    return Request(b"", b"/", b"/", b"", {}, EMPTY, request_id)
+
+
+class Sink(Protocol):
+    """What sending a content asks of its connection."""
+
+    connections: Connections
+    is_lost: bool
+
+    def fileno(self) -> int | None:
+        """Return the descriptor that a thread may write to; None if the bytes must go through the loop."""
+
+    def write(self, data: bytes) -> None:
+        """Give bytes to the transport."""
+
+    async def drained(self, *, to_the_last_byte: bool) -> None:
+        """Wait until the transport wants more. Raises ConnectionError when the connection is lost."""
+
+    def lend(self, transfer: Transfer | None) -> None:
+        """Note which thread has the socket."""
+
+
+async def send_content(sink: Sink, head: bytes, content: Content) -> None:
+    """Send `head` and the content, in a thread of its own if there is one; close the content.
+
+    Memory stays bounded by one block. Raises ConnectionError when the client is gone, and whatever
+    reading the content raises: the caller must break the connection then (GET-09).
+    """
+    connections = sink.connections
+    try:
+        fileno = sink.fileno()
+        if fileno is None or not connections.take_slot():
+            await _send_through_loop(sink, head, content)
+            return
+        try:
+            await sink.drained(to_the_last_byte=True)
+            transfer = Transfer(duplicate(fileno))
+            sink.lend(transfer)
+            try:
+                await connections.in_pool(
+                    lambda: transfer.send(head, content, connections.limits.send_timeout_s)
+                )
+            finally:
+                sink.lend(None)
+        finally:
+            connections.give_slot_back()
+    finally:
+        content.close()
+
+
+async def _send_through_loop(sink: Sink, head: bytes, content: Content) -> None:
+    """Read blocks in the pool and write them with the transport's flow control."""
+    sink.write(head)
+    rest = content.length
+    pieces = _pieces(content.blocks())
+    while True:
+        await sink.drained(to_the_last_byte=False)
+        piece = await sink.connections.in_pool(lambda: next(pieces, b""))
+        if not piece:
+            break
+        rest -= len(piece)
+        if rest < 0:
+            raise RuntimeError(f"a content of {content.length} bytes yielded {-rest} more")
+        if sink.is_lost:
+            raise ConnectionAbortedError
+        sink.write(piece)
+    if rest:
+        raise RuntimeError(f"a content of {content.length} bytes ended {rest} bytes early")
+
+
+def _pieces(blocks: Iterator[memoryview]) -> Iterator[bytes]:
+    """Copy blocks into pieces: the transport keeps what it could not send yet, a block is reused."""
+    for block in blocks:
+        for start in range(0, len(block), _PIECE):
+            yield bytes(block[start : start + _PIECE])
