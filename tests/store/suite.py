@@ -113,13 +113,13 @@ async def get(store: Store, bucket: Bucket, key: bytes) -> bytes:
     return read(await store.open(bucket, key))
 
 
-async def multipart(store: Store, bucket: Bucket, key: bytes, bodies: dict[int, bytes], upload_id: str) -> None:
+async def multipart(
+    store: Store, bucket: Bucket, key: bytes, bodies: dict[int, bytes], upload_id: str
+) -> None:
     """Put an object in parts."""
     await change(store, bucket, PutUpload(upload(key, upload_id)))
     for number, body in bodies.items():
-        await change(
-            store, bucket, PutPart(key, upload_id, part(number, len(body)), content(store, body))
-        )
+        await change(store, bucket, PutPart(key, upload_id, part(number, len(body)), content(store, body)))
     parts = await store.parts(bucket, key, upload_id)
     size = sum(len(body) for body in bodies.values())
     made = entry(size, "x-2", upload_id=upload_id, part_count=len(parts))
@@ -301,7 +301,11 @@ class Suite:
                 given.upload_id,
                 given.part_count,
             )
-            assert (found.headers, found.stored, found.listing) == (given.headers, given.stored, given.listing)
+            assert (found.headers, found.stored, found.listing) == (
+                given.headers,
+                given.stored,
+                given.listing,
+            )
 
         run(test)
 
@@ -348,7 +352,9 @@ class Suite:
 
     @pytest.mark.requirement("CON-02")
     @pytest.mark.parametrize("size", [10, 200_000])
-    def test_a_reader_keeps_what_it_opened_while_it_is_overwritten_and_deleted(self, run: Run, size: int) -> None:
+    def test_a_reader_keeps_what_it_opened_while_it_is_overwritten_and_deleted(
+        self, run: Run, size: int
+    ) -> None:
         async def test(store: Store) -> None:
             bucket = await new_bucket(store)
             await put(store, bucket, b"k", pattern(size))
@@ -489,7 +495,18 @@ class Suite:
     def test_keys_ascend_in_utf8_order_long_ones_too(self, run: Run) -> None:
         async def test(store: Store) -> None:
             bucket = await new_bucket(store)
-            names = ["a", "a/", "a/b", "B", "\uffff", "\U00010000", "x" * 400, "x" * 401, "x" * 1024, "x" * 399 + "y"]
+            names = [
+                "a",
+                "a/",
+                "a/b",
+                "B",
+                "\uffff",
+                "\U00010000",
+                "x" * 400,
+                "x" * 401,
+                "x" * 1024,
+                "x" * 399 + "y",
+            ]
             keys = [name.encode() for name in names]
             for key in keys:
                 await put(store, bucket, key, b"")
@@ -567,7 +584,15 @@ class Suite:
         async def test(store: Store) -> None:
             bucket = await new_bucket(store)
             long = b"k" * 400
-            places = [(b"a", "2"), (b"a", "1"), (b"a/x", "5"), (b"a/y", "4"), (b"b", "3"), (long, "9"), (long + b"x", "1")]
+            places = [
+                (b"a", "2"),
+                (b"a", "1"),
+                (b"a/x", "5"),
+                (b"a/y", "4"),
+                (b"b", "3"),
+                (long, "9"),
+                (long + b"x", "1"),
+            ]
             for key, upload_id in places:
                 await change(store, bucket, PutUpload(upload(key, upload_id)))
 

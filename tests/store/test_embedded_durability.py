@@ -40,7 +40,19 @@ from anys3.store.interface import (
     StoreError,
     StoreFull,
 )
-from tests.store.suite import change, content, entry, get, multipart, new_bucket, part, pattern, put, read, upload
+from tests.store.suite import (
+    change,
+    content,
+    entry,
+    get,
+    multipart,
+    new_bucket,
+    part,
+    pattern,
+    put,
+    read,
+    upload,
+)
 
 LARGE = 600_000
 processes = multiprocessing.get_context("spawn")
@@ -179,7 +191,9 @@ def write_until_killed(path: Path, pipe: Any) -> None:
 @pytest.mark.requirement("CON-04", "CON-06", "ST-03")
 @pytest.mark.known_mistake(43, 47, 52)
 @pytest.mark.parametrize("answers", [1, 60, 151])
-def test_a_killed_writer_loses_nothing_that_was_answered_and_leaves_nothing_else(path: Path, answers: int) -> None:
+def test_a_killed_writer_loses_nothing_that_was_answered_and_leaves_nothing_else(
+    path: Path, answers: int
+) -> None:
     ours, theirs = processes.Pipe(duplex=False)
     writer = processes.Process(target=write_until_killed, args=(path, theirs))
     writer.start()
@@ -204,7 +218,9 @@ def test_a_killed_writer_loses_nothing_that_was_answered_and_leaves_nothing_else
     # The next one may have been committed without its answer having left the process.
     maybe = told[-1] + 1
     for key, number in last.items():
-        allowed = {pattern(LARGE if n % 4 == 0 else 1000, n + 1) for n in (number, maybe) if key == b"k%d" % (n % 50)}
+        allowed = {
+            pattern(LARGE if n % 4 == 0 else 1000, n + 1) for n in (number, maybe) if key == b"k%d" % (n % 50)
+        }
         assert found.pop(key) in allowed
     assert set(found) <= {b"k%d" % (maybe % 50)}
     report = scrub(path)
@@ -372,7 +388,7 @@ def test_what_nobody_names_any_more_leaves_the_disk(path: Path) -> None:
 def test_inline_parts_that_are_freed_later_leave_the_index(path: Path) -> None:
     async def use(store: EmbeddedStore) -> None:
         bucket = await photos(store)
-        await multipart(store, bucket, b"k", {n: b"x" for n in range(1, 600)}, "u")
+        await multipart(store, bucket, b"k", dict.fromkeys(range(1, 600), b"x"), "u")
         await put(store, bucket, b"k", b"")
 
     async def rows(store: EmbeddedStore) -> tuple[int, int]:
@@ -461,7 +477,11 @@ def race(path: Path, slot: int, pipe: Any) -> None:
         bucket = await photos(store)
         pipe.send("ready")
         pipe.recv()
-        tries = [put(store, bucket, b"k%d" % n, b"%d" % slot, Absent(b"k%d" % n)) for n in range(40) for _ in range(4)]
+        tries = [
+            put(store, bucket, b"k%d" % n, b"%d" % slot, Absent(b"k%d" % n))
+            for n in range(40)
+            for _ in range(4)
+        ]
         outcomes = await asyncio.gather(*tries, return_exceptions=True)
         pipe.send([at // 4 for at, outcome in enumerate(outcomes) if isinstance(outcome, int)])
 

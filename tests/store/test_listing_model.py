@@ -26,7 +26,9 @@ numbers = count()
 
 
 @pytest.fixture(scope="module", params=["memory", "embedded"])
-def runner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Runner, Store]]:
+def runner(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[asyncio.Runner, Store]]:
     """Return one store and the loop that it is used from."""
     path: Path = tmp_path_factory.mktemp("model") / "store"
     with asyncio.Runner() as loop:
@@ -35,9 +37,7 @@ def runner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         loop.run(store.close())
 
 
-def listed(
-    present: set[bytes], prefix: bytes, delimiter: bytes, after: bytes
-) -> list[tuple[bytes, bool]]:
+def listed(present: set[bytes], prefix: bytes, delimiter: bytes, after: bytes) -> list[tuple[bytes, bool]]:
     """Return the whole listing as (item, is it a common prefix), by the definition."""
     items = set()
     for key in present:
@@ -59,13 +59,15 @@ async def filled(store: Store, put: list[bytes], deleted: list[bytes]) -> Bucket
 @pytest.mark.known_mistake(48)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    put=st.lists(keys, max_size=12),
+    put=st.lists(keys, max_size=20),
     deleted=st.lists(keys, max_size=3),
     prefix=positions,
     delimiter=st.sampled_from([b"", b"/", b"a", b"xx", b"b/", "é".encode()]),
     after=positions,
-    limit=st.integers(1, 5),
+    limit=st.sampled_from([1, 2, 3, 5, 9, 30]),
 )
+@example([b"%d" % n for n in range(8)], [], b"", b"", b"", 30)
+@example([b"%d" % n for n in range(9)], [], b"", b"/", b"", 8)
 @example([b"x" * 400, b"x" * 401], [], b"", b"x" * 7, b"", 1)
 @example([b"x" * 400, b"x" * 400 + b"a"], [b"x" * 400 + b"a"], b"", b"", b"x" * 400, 1)
 @example([b"a"], [], b"", b"", b"a\0\0", 1)
@@ -87,7 +89,9 @@ def test_pages_put_together_are_the_sorted_listing(
         position = after
         for _ in range(100):
             page = await store.list(bucket, prefix, delimiter, position, limit)
-            items = sorted([(key, False) for key, _ in page.rows] + [(common, True) for common in page.prefixes])
+            items = sorted(
+                [(key, False) for key, _ in page.rows] + [(common, True) for common in page.prefixes]
+            )
             assert len(items) <= limit
             found += items
             if not page.is_truncated:

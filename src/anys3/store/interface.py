@@ -336,7 +336,7 @@ class Store(Protocol):
     async def upload(self, bucket: Bucket, key: bytes, upload_id: str) -> Upload | None:
         """Return an unfinished upload of that key, else None."""
 
-    async def uploads(  # noqa: PLR0913 (a page is defined by this many things)
+    async def uploads(
         self,
         bucket: Bucket,
         prefix: bytes,

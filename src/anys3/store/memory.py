@@ -290,7 +290,7 @@ class MemoryStore:
         found = self._space(bucket).uploads.get((key, upload_id))
         return found.upload if found else None
 
-    async def uploads(  # noqa: PLR0913 (a page is defined by this many things)
+    async def uploads(
         self,
         bucket: Bucket,
         prefix: bytes,

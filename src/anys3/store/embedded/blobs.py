@@ -118,7 +118,7 @@ def remove(path: Path) -> None:
 class Written:
     """A finished blob that waits for the commit that names it; it removes itself if none does."""
 
-    __slots__ = ("_final", "_is_unwanted", "_lock", "_state", "__weakref__", "incoming", "reference")
+    __slots__ = ("__weakref__", "_final", "_is_unwanted", "_lock", "_state", "incoming", "reference")
 
     def __init__(self, reference: Reference, final: Path, incoming: Path) -> None:
         self.reference = reference
@@ -221,7 +221,7 @@ class BlobWriter:
         reference_crc = crc32(table)
         trailer = memoryview(table + _FOOTER.pack(_MAGIC, _VERSION, 0, BLOCK, size, reference_crc))
         total = size + len(trailer)
-        while len(trailer):
+        while trailer:
             if self._filled == BUFFER:
                 self._put(BUFFER)
             piece = trailer[: BUFFER - self._filled]
@@ -342,7 +342,9 @@ class OpenBlob:
         self._read(view, base)
         for at in range(0, len(view), BLOCK):
             if crc32(view[at : at + BLOCK]) != table[(base + at) // BLOCK]:
-                raise Corrupt(f"blob {self.reference.id} is damaged between {base + at} and {base + at + BLOCK}")
+                raise Corrupt(
+                    f"blob {self.reference.id} is damaged between {base + at} and {base + at + BLOCK}"
+                )
 
     def _read(self, view: memoryview, offset: int) -> None:
         try:

@@ -70,9 +70,7 @@ class Batch:
 
     def finish(self) -> None:
         """Write the counters: the last thing in a transaction."""
-        counters = Counters(
-            records.FORMAT, self.sequence, self.generation, self.next_id, self.next_inline
-        )
+        counters = Counters(records.FORMAT, self.sequence, self.generation, self.next_id, self.next_inline)
         self.index.put_counters(self.txn, counters)
 
     @property

@@ -1,11 +1,11 @@
 """The directory of a store: its layout, its format mark, and the lock that one server holds.
 
-    DIR/format       "anys3 store, format 1": written first, so that a half-made store is known as ours
-    DIR/lock         held (flock) by the server
-    DIR/control      shared memory of all processes: see control.py
-    DIR/index/       the LMDB environment: see index.py
-    DIR/blobs/xx/    one file a blob: see blobs.py
-    DIR/incoming/n/  blobs that no commit has named yet, by the slot of the process that writes them
+DIR/format       "anys3 store, format 1": written first, so that a half-made store is known as ours
+DIR/lock         held (flock) by the server
+DIR/control      shared memory of all processes: see control.py
+DIR/index/       the LMDB environment: see index.py
+DIR/blobs/xx/    one file a blob: see blobs.py
+DIR/incoming/n/  blobs that no commit has named yet, by the slot of the process that writes them
 """
 
 from __future__ import annotations

@@ -264,9 +264,17 @@ class EmbeddedStore:
         self, bucket: Bucket, prefix: bytes, delimiter: bytes, after: bytes, limit: int
     ) -> Listing:
         """Return the first `limit` keys and common prefixes strictly after `after`."""
+        if b"\0" in prefix:
+            return Listing([], [], False, b"", False)
+        fragment = records.entry_listing
+        namespace = pack_id(bucket.id)
+        entries = self.index.entries
         with self._begin() as txn:
-            namespace = pack_id(bucket.id)
-            entries = self.index.entries
+            start, tail = (after, strides.BEHIND) if after and after >= prefix else (prefix, b"")
+            flat = strides.flat_page(txn, entries, namespace, start, tail, prefix, delimiter, limit)
+            if flat is not None and flat[0]:
+                rows = [(place[8:], fragment(raw)) for place, raw in flat[0]]
+                return Listing(rows, [], flat[1], rows[-1][0], False)
 
             def scan(key: bytes, is_after: bool) -> Iterator[tuple[bytes, bytes]]:
                 return strides.scan(txn, entries, namespace, key, strides.BEHIND if is_after else b"")
@@ -275,7 +283,6 @@ class EmbeddedStore:
             if not found and not prefixes:
                 self._check_bucket(txn, bucket)
         last, is_last_prefix = paging.last_of(found, prefixes)
-        fragment = records.entry_listing
         rows = [(key, fragment(raw)) for key, raw in found]
         return Listing(rows, prefixes, is_truncated, last, is_last_prefix)
 
@@ -318,7 +325,7 @@ class EmbeddedStore:
                 return None
         return records.decode_upload(key, raw)
 
-    async def uploads(  # noqa: PLR0913 (a page is defined by this many things)
+    async def uploads(
         self,
         bucket: Bucket,
         prefix: bytes,
@@ -385,5 +392,3 @@ def _reserve_ids(batch: Batch, count: int) -> int:
     first = batch.next_id
     batch.next_id += count
     return first
-
-

@@ -15,6 +15,7 @@ Walking descends where it meets such a row, so that order is that of the whole k
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 STRIDE = 400
@@ -69,6 +70,45 @@ def is_empty(txn: Any, db: Any, namespace: bytes) -> bool:
     """Tell whether a namespace holds no row."""
     with txn.cursor(db=db) as cursor:
         return not (cursor.set_range(namespace) and cursor.key().startswith(namespace))
+
+
+def flat_page(
+    txn: Any, db: Any, namespace: bytes, key: bytes, tail: bytes, prefix: bytes, delimiter: bytes, limit: int
+) -> tuple[list[tuple[bytes, bytes]], bool] | None:
+    """Return (place, value) of the first `limit` rows from `key + tail` on, and whether more follow.
+
+    None if `scan` is needed, because keys are long, have several rows, or hold `delimiter` behind the
+    prefix. The common page, without a step of Python for each row where that can be helped.
+    """
+    if len(key) >= STRIDE or b"\0" in key:
+        return None
+    beginning = namespace + prefix
+    cut = len(beginning)
+    with txn.cursor(db=db) as cursor:
+        if not cursor.set_range(namespace + key + tail):
+            return [], False
+        # A few rows tell whether delimiters are about; if so, reading a whole page would be in vain.
+        rows = list(islice(cursor.iternext(), min(limit + 1, _PROBE)))
+        is_promising = len(rows) == _PROBE <= limit and _is_flat(rows, beginning, cut, delimiter)
+        if is_promising and cursor.next():  # (behind the last row, `iternext` would begin again at the first)
+            rows += islice(cursor.iternext(), limit + 1 - _PROBE)
+    while rows and not rows[-1][0].startswith(beginning):
+        rows.pop()
+    if not _is_flat(rows, beginning, cut, delimiter):
+        return None
+    is_truncated = len(rows) > limit
+    return rows[:limit], is_truncated
+
+
+_PROBE = 8
+
+
+def _is_flat(rows: list[tuple[bytes, bytes]], beginning: bytes, cut: int, delimiter: bytes) -> bool:
+    """Tell whether no key that begins like that has a tail, or holds the delimiter behind."""
+    if rows and not rows[-1][0].startswith(beginning):
+        rows = [row for row in rows if row[0].startswith(beginning)]
+    rests = b"\xff".join([place[cut:] for place, _ in rows])
+    return b"\0" not in rests and not (delimiter and delimiter in rests)
 
 
 def scan(
