@@ -10,6 +10,7 @@ from typing import Any
 
 import botocore
 import pytest
+
 from anys3.spec import catalogue
 from anys3.spec.errors import ERRORS, S3Error
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from anys3.model import Target
 from anys3.spec import catalogue
 from anys3.spec.errors import S3Error
 from anys3.wire.routing import Router
-
 from tests.wire.requests import BUCKET, EVERY, EVERY_NAME, OBJECT, SERVICE, Least
 
 ROUTER = Router()

@@ -9,7 +9,9 @@ from anys3.wire.generating import generate
 
 
 def test_the_shapes_are_what_the_catalogue_generates() -> None:
-    assert Path(shapes.__file__).read_text("utf-8") == generate(), "run python -m anys3.wire.generating > src/anys3/wire/shapes.py"
+    assert Path(shapes.__file__).read_text("utf-8") == generate(), (
+        "run python -m anys3.wire.generating > src/anys3/wire/shapes.py"
+    )
 
 
 def test_the_first_line_says_that_the_shapes_are_generated() -> None:

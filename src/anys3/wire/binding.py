@@ -25,11 +25,20 @@ _META = b"x-amz-meta-"
 _CHECKSUM = b"x-amz-checksum-"
 _MAX_DIGITS = 19
 
+_KNOWN = frozenset(name.encode() for name in catalogue.headers()) | {
+    # They stand in nearly every request and mean nothing here: looked up first, to save time.
+    b"accept",
+    b"accept-encoding",
+    b"connection",
+    b"expect",
+    b"user-agent",
+}
+
 
 class _Plan:
     """An operation's actions, compiled."""
 
-    __slots__ = ("has_body", "headers", "make", "names", "queries", "reads_all", "takes_metadata")
+    __slots__ = ("has_body", "headers", "make", "names", "queries", "reads_all", "silent", "takes_metadata")
 
     def __init__(self, operation: Operation) -> None:
         self.make: Callable[[], Any] = getattr(shapes, f"{operation.name}Input")
@@ -42,6 +51,7 @@ class _Plan:
             self.queries = _query_actions(operation)
         self.reads_all = self.takes_metadata or self.has_body
         self.names = frozenset(self.headers)
+        self.silent = _KNOWN - self.names
 
 
 _plans: dict[Operation, _Plan] = {}
@@ -65,8 +75,9 @@ def bind(operation: Operation, request: Request, query: Mapping[str, str]) -> An
     if plan.reads_all:
         _bind_all(plan, want, headers)
     elif not plan.names.isdisjoint(headers):
-        for name in plan.names.intersection(headers):
-            plan.headers[name](want, headers[name])
+        for name, value in headers.items():
+            if name in plan.names:
+                plan.headers[name](want, value)
     if query:
         for parameter, text in query.items():
             action = plan.queries.get(parameter)
@@ -77,15 +88,16 @@ def bind(operation: Operation, request: Request, query: Mapping[str, str]) -> An
 
 def _bind_all(plan: _Plan, want: Any, headers: Mapping[bytes, bytes]) -> None:
     metadata: dict[bytes, bytes] = {}
+    actions, silent = plan.headers, plan.silent
     for name, value in headers.items():
-        action = plan.headers.get(name)
+        if name in silent:
+            continue
+        action = actions.get(name)
         if action is not None:
             action(want, value)
         elif name.startswith(_META):
             metadata[name[len(_META) :]] = value
-        elif (
-            plan.has_body and name.startswith(_CHECKSUM) and name.decode("latin-1") not in catalogue.headers()
-        ):
+        elif plan.has_body and name.startswith(_CHECKSUM):
             # Never stored unverified (PAY-13).
             raise S3Error(
                 "InvalidRequest", "This checksum algorithm is unknown.", Header=name.decode("latin-1")
