@@ -246,3 +246,14 @@ def test_an_error_carries_its_definition_and_its_details() -> None:
 def test_every_error_has_a_message_and_a_status_of_its_class() -> None:
     assert {row.code: row for row in ERRORS.values() if not row.message.endswith(".")} == {}
     assert {row.status // 100 for row in ERRORS.values()} == {3, 4, 5}
+
+
+def test_a_limit_is_a_range_with_a_description() -> None:
+    assert {row.name for row in catalogue.limits().values() if row.most and row.least > row.most} == set()
+    assert (catalogue.limits()["key_bytes"].least, catalogue.limits()["key_bytes"].most) == (1, 1024)
+
+
+def test_the_annex_is_what_the_notes_to_the_requirements_list() -> None:
+    assert catalogue.annex_names() == {
+        "versioning", "versions", "versionId", "acl", "attributes", "object-lock",
+    }  # fmt: skip

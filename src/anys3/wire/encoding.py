@@ -13,7 +13,7 @@ _BODILESS = frozenset({204, 304})
 
 
 def xml_answer(status: int, root: str, body: str | bytes, headers: bytes = b"") -> Answer:
-    """Return an answer whose document has `root` in S3's namespace and `body` in it, already escaped (HTTP-19).
+    """Return an answer with a document: `root` in S3's namespace, `body` in it, already escaped (HTTP-19).
 
     >>> xml_answer(200, "LocationConstraint", "eu").body.decode().splitlines()[1]
     '<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">eu</LocationConstraint>'

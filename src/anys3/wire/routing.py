@@ -99,7 +99,7 @@ class Router:
             name = strange[0].partition("=")[0]
             return S3Error(
                 "NotImplemented",
-                f"The sub-resource {name!r} is not implemented for {method.decode('ascii')} on this resource.",
+                f"The sub-resource {name!r} is not implemented for {method.decode()} on this resource.",
                 ArgumentName=name,
             )
         if method == b"PUT" and selectors < {"partNumber", "uploadId"}:
