@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -18,10 +18,10 @@ GET = a_request(b"GET")
 HEAD = a_request(b"HEAD")
 
 
-def document(answer: Answer) -> ElementTree.Element:
+def document(answer: Answer) -> ET.Element:
     """Return the root of an answer's document."""
     assert isinstance(answer.body, bytes)
-    return ElementTree.fromstring(answer.body.decode())
+    return ET.fromstring(answer.body.decode())
 
 
 @pytest.mark.requirement("ERR-01", "HTTP-05", "HTTP-19")
