@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
+import resource
 import signal
 import stat
 from collections.abc import Callable, Coroutine, Iterator
@@ -655,3 +656,91 @@ def no_processes_left() -> Iterator[None]:
     for child in multiprocessing.active_children():
         child.kill()
         child.join()
+
+
+def fill_a_small_device(path: Path, pipe: Any) -> None:
+    """Put objects, small and large, until the device is full, then free some room and go on."""
+
+    async def use(store: EmbeddedStore) -> list[str]:
+        bucket = await photos(store)
+        await put(store, bucket, b"first", pattern(1000))
+        size = (path / "index" / "data.mdb").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 2_000_000, resource.RLIM_INFINITY))
+        seen = []
+        try:
+            for number in range(10_000):
+                await put(store, bucket, b"k%d" % number, pattern(100_000))
+        except StoreError as error:
+            seen.append(type(error).__name__)
+        try:
+            content(store, pattern(4_000_000))
+        except StoreError as error:
+            seen.append(type(error).__name__)
+        assert await get(store, bucket, b"first") == pattern(1000)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        await put(store, bucket, b"later", pattern(100_000))
+        assert await get(store, bucket, b"later") == pattern(100_000)
+        return seen
+
+    pipe.send(on_store(path, use))
+
+
+def test_a_full_device_refuses_and_the_store_stays_usable(path: Path) -> None:
+    ours, theirs = processes.Pipe(duplex=False)
+    filler = processes.Process(target=fill_a_small_device, args=(path, theirs))
+    filler.start()
+    theirs.close()
+    of_index, of_blobs = ours.recv()
+    assert of_index in ("StoreFull", "Unavailable")  # LMDB calls a write that was cut short an I/O error
+    assert of_blobs == "StoreFull"
+    filler.join()
+    recover(path)
+    assert incoming_files(path) == []
+    assert scrub(path).is_clean
+
+
+def test_recovery_leaves_a_working_command_line_alone(path: Path) -> None:
+    ours, theirs = processes.Pipe()
+    worker = processes.Process(target=write_beside, args=(path, theirs))
+    worker.start()
+    assert ours.recv() == "written"
+    recover(path)
+    ours.send("go")
+    assert ours.recv() == pattern(LARGE)
+    worker.join()
+
+
+def write_beside(path: Path, pipe: Any) -> None:
+    """Write a content as a command line, wait, and commit it."""
+
+    async def use(store: EmbeddedStore) -> bytes:
+        bucket = await photos(store)
+        held = content(store, pattern(LARGE))
+        pipe.send("written")
+        pipe.recv()
+        await change(store, bucket, PutEntry(b"k", entry(LARGE), held))
+        return await get(store, bucket, b"k")
+
+    pipe.send(on_store(path, use, is_server=False))
+
+
+def test_a_process_may_not_take_the_slot_of_another(path: Path) -> None:
+    ours, theirs = processes.Pipe()
+    worker = processes.Process(target=hold_slot, args=(path, theirs))
+    worker.start()
+    assert ours.recv() == "open"
+    with pytest.raises(StoreError, match="slot 3"):
+        open_store(path, slot=3)
+    ours.send("go")
+    worker.join()
+    on_store(path, photos, slot=3)
+
+
+def hold_slot(path: Path, pipe: Any) -> None:
+    """Hold slot 3."""
+
+    async def use(_: EmbeddedStore) -> None:
+        pipe.send("open")
+        pipe.recv()
+
+    on_store(path, use, slot=3)

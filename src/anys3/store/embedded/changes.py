@@ -46,6 +46,7 @@ class Batch:
         "freed",
         "generation",
         "index",
+        "inline_bytes",
         "next_id",
         "next_inline",
         "sequence",
@@ -65,6 +66,7 @@ class Batch:
         """Rows put into the outbox: (row, kind, id)."""
         self.written: list[Written] = []
         """Contents that were claimed."""
+        self.inline_bytes = 0
         self._bucket_ids: set[int] = set()
         self._freed_rows = 0
 
@@ -135,6 +137,7 @@ class Batch:
             return Reference(INLINE, 0, 0, 0)
         number = self.next_inline
         self.next_inline += 1
+        self.inline_bytes += len(content)
         self.txn.put(pack_id(number), content, db=self.index.inline, append=True)
         return Reference(INLINE, number, len(content), records.crc32(content))
 
@@ -247,8 +250,11 @@ def _put_upload(batch: Batch, bucket: Bucket, change: PutUpload) -> None:
     upload = change.upload
     uploads = batch.index.uploads
     place = strides.make(batch.txn, uploads, pack_id(bucket.id), upload.key, batch.new_packed_id)
-    row = records.encode_upload(upload, batch.new_id())
-    batch.txn.put(place + strides.UPLOAD + upload.upload_id.encode(), row, db=uploads)
+    place += strides.UPLOAD + upload.upload_id.encode()
+    old = batch.txn.get(place, db=uploads)
+    if old is not None:
+        batch.put_freed(PARTS, records.upload_row_id(old))
+    batch.txn.put(place, records.encode_upload(upload, batch.new_id()), db=uploads)
 
 
 def _put_part(batch: Batch, bucket: Bucket, change: PutPart) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -20,8 +21,12 @@ from anys3.store.embedded.changes import Batch
 from anys3.store.embedded.index import Index, translate
 from anys3.store.interface import StoreError, Unavailable
 
+_log = logging.getLogger(__name__)
+
 Job = Callable[[Batch, Any], object]
 MAX_BATCH = 512
+MAX_BATCH_BYTES = 16 * 1024 * 1024
+"""Inline bytes after which a transaction ends, since all of them lie in memory until then."""
 
 
 class _Waiting(NamedTuple):
@@ -68,12 +73,17 @@ class Committer:
         self._is_closed = True
         self._queue.put(None)
         self._thread.join()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                late = self._queue.get_nowait()
+                if late is not None:
+                    _answer([(late, None, Unavailable("the store is closed"))])
 
     def _run(self) -> None:
-        waiting: list[_Waiting] = []
         get = self._queue.get
         is_open = True
         while is_open:
+            waiting: list[_Waiting] = []
             first = get()
             while first is not None:
                 waiting.append(first)
@@ -85,22 +95,24 @@ class Committer:
                     break
             else:
                 is_open = False
-            if waiting:
-                _answer(self._commit(waiting))
-            waiting = []
+            while waiting:
+                outcomes = self._commit(waiting)
+                del waiting[: len(outcomes)]
+                _answer(outcomes)
 
     def _commit(self, waiting: list[_Waiting]) -> list[_Outcome]:
+        """Commit the first of those that wait, at least one, and return their outcomes."""
         try:
             return self._apply(waiting)
         except Exception as error:
-            # Something went wrong in the middle, so all of it was undone.
+            # Something went wrong in the middle, so all of it was undone: who was it?
             if len(waiting) == 1:
                 refusal = translate(error) if isinstance(error, (lmdb.Error, OSError)) else error
                 return [(waiting[0], None, refusal)]
         return [outcome for one in waiting for outcome in self._commit([one])]
 
     def _apply(self, waiting: list[_Waiting]) -> list[_Outcome]:
-        """Apply all in one transaction. Raises what must undo the whole batch."""
+        """Apply what fits into one transaction. Raises what must undo all of it."""
         outcomes: list[_Outcome] = []
         txn = self._index.env.begin(write=True)
         batch = None
@@ -111,18 +123,28 @@ class Committer:
                     outcomes.append((one, one.job(batch, one.argument), None))
                 except StoreError as refusal:  # it was raised before the first write
                     outcomes.append((one, None, refusal))
+                if batch.inline_bytes >= MAX_BATCH_BYTES:
+                    break
             batch.finish()
             txn.commit()
         except BaseException:
             txn.abort()
-            if batch is not None:
-                for written in batch.written:
-                    written.settle(is_named=False)
+            self._settle(batch, is_named=False)
             raise
-        for written in batch.written:
-            written.settle(is_named=True)
-        self._after_commit(batch)
+        self._settle(batch, is_named=True)
         return outcomes
+
+    def _settle(self, batch: Batch | None, *, is_named: bool) -> None:
+        """Do what follows a transaction; nothing that fails here may make it be repeated."""
+        if batch is None:
+            return
+        try:
+            for written in batch.written:
+                written.settle(is_named=is_named)
+            if is_named:
+                self._after_commit(batch)
+        except Exception:
+            _log.exception("after a commit")
 
 
 def _answer(outcomes: list[_Outcome]) -> None:

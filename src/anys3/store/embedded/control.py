@@ -95,12 +95,13 @@ class Control:
         """
         oldest = None
         for slot, (sequence,) in enumerate(_NUMBER.iter_unpack(self._map[_PINS:])):
-            if not sequence or (slot != self.slot and self._is_left_behind(slot)):
+            if not sequence or (slot != self.slot and self.is_left_behind(slot)):
                 continue
             oldest = sequence if oldest is None else min(oldest, sequence)
         return oldest
 
-    def _is_left_behind(self, slot: int) -> bool:
+    def is_left_behind(self, slot: int) -> bool:
+        """Tell whether no process has a slot (not to be asked for the own one), and clear its pin then."""
         if not device.lock_byte(self._descriptor, slot):
             return False
         self._write(_PINS + 8 * slot, 0)

@@ -113,7 +113,7 @@ def translate(error: BaseException) -> StoreError:
     if isinstance(error, lmdb.MapFullError):
         return StoreFull("the index's map is full")
     text = str(error)
-    if isinstance(error, lmdb.DiskError) or "No space left" in text:
+    if any(words in text for words in ("No space left", "File too large", "quota exceeded")):
         return StoreFull(f"no room left for the index: {text}")
     if isinstance(error, lmdb.ReadonlyError) or "Read-only" in text or "Permission denied" in text:
         return directory.ReadOnly(f"cannot write to the index: {text}")

@@ -36,7 +36,8 @@ class Janitor:
         self._control = control
         self._committer = committer
         self._lock = threading.Condition()
-        self._freed: list[Freed] = self.outbox() if sweeps else []
+        self._sweeps = sweeps
+        self._freed: list[Freed] = []
         self._names: list[Path] = []
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="anys3-janitor", daemon=True)
@@ -64,15 +65,17 @@ class Janitor:
         self._thread.join()
 
     def _run(self) -> None:
-        pinned: list[Freed] = []
+        pinned: list[Freed] = self.outbox() if self._sweeps else []
+        is_first = bool(pinned)
         is_last = False
         while not is_last:
             with self._lock:
-                if not (self._names or self._freed or self._is_closing):
+                if not (self._names or self._freed or self._is_closing or is_first):
                     self._lock.wait(_RETRY_S if pinned else None)
                 names, self._names = self._names, []
                 freed, self._freed = pinned + self._freed, []
                 is_last = self._is_closing
+                is_first = False
             try:
                 for name in names:
                     blobs.remove(name)

@@ -25,13 +25,15 @@ def recover(path: str | Path) -> None:
         index.env.reader_check()
         control = Control(directory, None)
         try:
-            # Pins whose process is gone are cleared by being asked for.
-            control.oldest_pin()
+            control.oldest_pin()  # pins whose process is gone are cleared by being asked for
             control.tell_generation(index.counters().generation)
+            for incoming in sorted((directory / "incoming").iterdir()):
+                # A command line may be at work in a slot of its own.
+                slot = int(incoming.name) if incoming.name.isdecimal() else control.slot
+                if slot == control.slot or control.is_left_behind(slot):
+                    clean_incoming(index, blobs.Files(directory, control.slot, int), incoming)
         finally:
             control.close()
-        for incoming in sorted((directory / "incoming").iterdir()):
-            clean_incoming(index, blobs.Files(directory, 0, int), incoming)
     except OSError as error:
         raise layout.explain(error, directory) from error
     finally:
