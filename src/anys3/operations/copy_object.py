@@ -8,9 +8,10 @@ from anys3.operations.call import MAX_SINGLE_BYTES, Call
 from anys3.operations.copying import close, open_source
 from anys3.operations.documents import read_body
 from anys3.operations.publishing import expectations, make_entry, publish
-from anys3.operations.receiving import Incoming, Received, duplicate
+from anys3.operations.receiving import Incoming, duplicate
 from anys3.protocol import checksums, metadata, tagging
 from anys3.protocol.dates import iso
+from anys3.protocol.payload import Received
 from anys3.spec.errors import S3Error
 from anys3.wire.encoding import xml_answer
 
