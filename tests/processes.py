@@ -1,0 +1,141 @@
+"""The server as a process of its own, to be killed and started again, and connections that stay open."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.rawclient import RawClient, Response, encode_query, read_response, render
+
+ACCESS_KEY_ID = "AKIATESTSOFANYS30000"
+SECRET_ACCESS_KEY = "a-secret-for-tests-that-is-long-enough-00"
+START_TIMEOUT_S = 20.0
+
+
+class ServerProcess:
+    """`python -m anys3 serve DIR` on a port that stays the same over restarts."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self.directory = directory
+        self.options = options
+        self.port = _free_port()
+        self.s3 = RawClient(f"http://127.0.0.1:{self.port}", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and return when it answers."""
+        log = self.directory.with_suffix(".log")
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "anys3", "serve", str(self.directory)),
+                    *("--listen", f"127.0.0.1:{self.port}", *self.options),
+                ],
+                env=_environment(),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        limit = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            assert self._process.poll() is None, log.read_text()
+            assert time.monotonic() < limit, log.read_text()
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        try:
+            return self.s3.request("GET", "/").status == 200  # noqa: PLR2004
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """End all its processes at once, as a crash would: SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it as an operator would: SIGTERM."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(START_TIMEOUT_S)
+
+    def restart(self) -> None:
+        """Kill it and start it again."""
+        self.kill()
+        self.start()
+
+    def close(self) -> None:
+        """End what still runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
+        self._process.wait(START_TIMEOUT_S)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANYS3_", "AWS_", "MINIO_"))}
+    return {**kept, "ANYS3_ACCESS_KEY_ID": ACCESS_KEY_ID, "ANYS3_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
+
+
+@contextmanager
+def serving(directory: Path, *options: str) -> Iterator[ServerProcess]:
+    """Run a server process; whatever happens, nothing of it is left."""
+    process = ServerProcess(directory, *options)
+    try:
+        process.start()
+        yield process
+    finally:
+        process.close()
+
+
+class Connections:
+    """Connections that stay open. A burst sends a request on each of them before any answer is read."""
+
+    def __init__(self, s3: RawClient, count: int) -> None:
+        self._s3 = s3
+        self._sockets = [s3.connect() for _ in range(count)]
+
+    def __enter__(self) -> Connections:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._sockets:
+            connection.close()
+
+    def burst(self, requests: Iterable[bytes], method: str = "PUT") -> list[Response]:
+        """Send at most one request a connection, all of them at once, and return the answers in order."""
+        pairs = list(zip(self._sockets, requests, strict=False))
+        for connection, data in pairs:
+            connection.sendall(data)
+        return [read_response(connection, method) for connection, _ in pairs]
+
+
+def signed(  # noqa: PLR0913
+    s3: RawClient,
+    method: str,
+    path: str,
+    query: Iterable[tuple[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+) -> bytes:
+    """Return the bytes of a signed request, for `Connections.burst`."""
+    raw_query = encode_query(query)
+    lines = s3.sign(method, path, raw_query, {"host": s3.host, **(headers or {})}, body)
+    lines["content-length"] = str(len(body))
+    return render(method, path + (f"?{raw_query}" if raw_query else ""), lines) + body
