@@ -13,7 +13,7 @@ from anys3.model import ANONYMOUS, AccessKey, Bucket, Identity, Target
 from anys3.operations import HANDLERS
 from anys3.operations.bucket_cors import rules_of
 from anys3.operations.call import Call, may
-from anys3.protocol import addressing, authentication, cors, diagnosis, payload, queries
+from anys3.protocol import addressing, authentication, cors, diagnosis, names, payload, queries
 from anys3.server import forms
 from anys3.spec.errors import S3Error
 from anys3.store.interface import Corrupt, StoreError
@@ -21,12 +21,13 @@ from anys3.wire import binding, encoding
 from anys3.wire.routing import Router
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from anys3.protocol.http import Answer, Request
     from anys3.spec.catalogue import Operation
     from anys3.store.interface import Store
 
+MAX_BUCKET_NAME = 63
 MAX_CACHED = 10_000
 """Most rows of keys and of buckets that are remembered between requests."""
 
@@ -90,22 +91,22 @@ class Application:
         target = addressing.parse(request.path, request.headers.get(b"host", b""), self.service.domains)
         query = queries.parse(request.query)
         now = self._clock()
-        form = None
-        if forms.is_post_form(request, target):
-            target, form = await forms.open_form(request, target)
+        form = await forms.open_form(request, target) if forms.is_post_form(request, target) else None
         claim = authentication.read(request, query) if form is None else authentication.read_form(form.fields)
         key = None if claim.access_key_id is None else await self.find_key(claim.access_key_id)
         identity, proof = self._prove(request, claim, key, target, now)
         if proof.signed_query_headers:
             request.headers.update(proof.signed_query_headers)
         operation = self._router.resolve(request.method, target, query, request.headers)
+        if target.bucket is not None:
+            names.check_bucket_name(target.bucket, is_new=False)
+        if operation.body == "form":
+            target, form = forms.check_form(request, form, target, int(now))
+        if target.key is not None:
+            names.check_key(target.key)
         row = await self._authorize(identity, operation, target)
-        if form is not None:
-            form = forms.check_policy(form, target, int(now))
-            request.headers.update(forms.checksum_headers(form))
-        plan = payload.plan(request.headers, proof, operation.body != "none")
+        plan = payload.plan(_payload_headers(operation, request), proof, operation.body != "none")
         want = binding.bind(operation, request, query)
-        _check_version(want)
         call = Call(
             request,
             target,
@@ -182,7 +183,9 @@ class Application:
         return key
 
     async def find_bucket(self, name: str) -> Bucket | None:
-        """Return a bucket's row, as it is now."""
+        """Return a bucket's row, as it is now; None for what can't be the name of one."""
+        if len(name) > MAX_BUCKET_NAME:
+            return None
         self._forget_outdated()
         try:
             return self._buckets[name]
@@ -229,16 +232,13 @@ class Application:
             answer.headers += cors.actual(rules, request.headers[b"origin"], request.method)
 
 
-def _check_version(want: object) -> None:
-    """Refuse every version but `null`, which is the current object (GET-06, DEL-06)."""
-    version_id = getattr(want, "version_id", None)
-    if version_id not in (None, "null"):
-        raise S3Error(
-            "InvalidArgument",
-            "Invalid version id specified",
-            ArgumentName="versionId",
-            ArgumentValue=str(version_id),
-        )
+def _payload_headers(operation: Operation, request: Request) -> Mapping[bytes, bytes]:
+    """Return the headers that speak of the body; at completion a checksum speaks of the object (CPL-15)."""
+    if operation.name != "CompleteMultipartUpload":
+        return request.headers
+    return {
+        name: value for name, value in request.headers.items() if not name.startswith(b"x-amz-checksum-")
+    }
 
 
 def _v2_resource(request: Request, target: Target) -> bytes | None:

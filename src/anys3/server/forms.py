@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from anys3.model import Target
     from anys3.protocol.http import Request
 
+_SIGNING_FIELDS = frozenset(
+    {"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature", "x-amz-security-token"}
+)
+
 
 def is_post_form(request: Request, target: Target) -> bool:
     """Return whether a request is a browser's form upload (POST-01)."""
@@ -26,8 +30,8 @@ def is_post_form(request: Request, target: Target) -> bool:
     )
 
 
-async def open_form(request: Request, target: Target) -> tuple[Target, PostForm]:
-    """Read the fields, up to the first byte of the file; the target gets the form's key (POST-03).
+async def open_form(request: Request, target: Target) -> PostForm:
+    """Read the fields, up to the first byte of the file.
 
     Raises S3Error InvalidArgument, MalformedPOSTRequest and MaxPostPreDataLengthExceededError (POST-09, 11).
     """
@@ -40,28 +44,28 @@ async def open_form(request: Request, target: Target) -> tuple[Target, PostForm]
             break
         head.extend(bytes(piece) for piece in decoder.feed(data))
     fields = dict(decoder.fields)
-    if "bucket" not in fields and target.bucket is not None:
-        fields["bucket"] = target.bucket
-    key = fields.get("key", "")
-    if not key:
-        raise S3Error("InvalidArgument", "Bucket POST must contain a field named 'key'", ArgumentName="key")
-    if "${filename}" in key and decoder.file_name:
-        fields["key"] = key.replace("${filename}", decoder.file_name)
-    target = replace(target, key=fields["key"].encode())
-    return target, PostForm(fields, decoder, b"".join(head))
+    fields.setdefault("bucket", target.bucket or "")
+    if "${filename}" in fields.get("key", "") and decoder.file_name:
+        fields["key"] = fields["key"].replace("${filename}", decoder.file_name)
+    return PostForm(fields, decoder, b"".join(head))
 
 
-def check_policy(form: PostForm, target: Target, now_s: int) -> PostForm:
-    """Return the form with the length range of its policy (POST-05 to POST-08)."""
+def check_form(
+    request: Request, form: PostForm | None, target: Target, now_s: int
+) -> tuple[Target, PostForm]:
+    """Hold a form, whose signature was verified, against its policy; return where its file goes (POST-03).
+
+    Fields that stand for headers become headers, so that none is ignored silently (HTTP-15, POST-12).
+    Raises S3Error AccessDenied, InvalidPolicyDocument (POST-05 to POST-08), InvalidArgument (POST-09).
+    """
+    if form is None:
+        raise S3Error("InvalidRequest", "A form is posted to the URL of a bucket, without a query")
     fields = form.fields
     length_range = post_policy.check(fields.get("policy", ""), fields, target.bucket or "", now_s)
-    return replace(form, length_range=length_range)
-
-
-def checksum_headers(form: PostForm) -> dict[bytes, bytes]:
-    """Return the checksum fields of a form as the headers that they stand for (POST-12)."""
-    return {
-        name.encode(): value.encode()
-        for name, value in form.fields.items()
-        if name.startswith("x-amz-checksum-") or name == "content-md5"
-    }
+    if not fields.get("key"):
+        raise S3Error("InvalidArgument", "Bucket POST must contain a field named 'key'", ArgumentName="key")
+    for name, value in fields.items():
+        header = "x-amz-acl" if name == "acl" else name
+        if header == "content-md5" or (header.startswith("x-amz-") and header not in _SIGNING_FIELDS):
+            request.headers[header.encode()] = value.encode()
+    return replace(target, key=fields["key"].encode()), replace(form, length_range=length_range)
