@@ -111,7 +111,7 @@ def test_a_directory_of_something_else_is_left_alone(path: Path) -> None:
     (path / "thesis.tex").write_text("x")
     with pytest.raises(NotAStore, match=r"thesis\.tex"):
         open_store(path)
-    assert os.listdir(path) == ["thesis.tex"]
+    assert [found.name for found in path.iterdir()] == ["thesis.tex"]
 
 
 @pytest.mark.known_mistake(52)
@@ -609,6 +609,24 @@ def test_a_content_belongs_to_one_entry_only(path: Path) -> None:
             await change(store, bucket, PutEntry(b"b", entry(200_000), held))
         assert await get(store, bucket, b"a") == pattern(200_000)
         assert await store.entry(bucket, b"b") is None
+
+    on_store(path, use)
+
+
+def test_a_mutation_that_names_a_content_twice_changes_nothing(path: Path) -> None:
+    async def use(store: EmbeddedStore) -> None:
+        bucket = await photos(store)
+        held = content(store, pattern(200_000))
+        twice = (PutEntry(b"a", entry(200_000), held), PutEntry(b"b", entry(200_000), held))
+        outcomes = await asyncio.gather(
+            put(store, bucket, b"before", b"1"),
+            store.commit(Mutation(bucket, twice)),
+            put(store, bucket, b"after", b"2"),
+            return_exceptions=True,
+        )
+        assert [type(outcome).__name__ for outcome in outcomes] == ["int", "StoreError", "int"]
+        page = await store.list(bucket, b"", b"", b"", 10)
+        assert [key for key, _ in page.rows] == [b"after", b"before"]
 
     on_store(path, use)
 

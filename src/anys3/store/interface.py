@@ -14,6 +14,8 @@ open are not disturbed. A content that no commit ever names is discarded by the 
 made by this process or by any other, so that caches know when to look again.
 """
 
+# ruff: noqa: N818 (errors are named after what happened, as S3 names its codes)
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -200,11 +202,11 @@ Parts = list[Part]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of keys, in UTF-8 byte order (LIST-02).
+    r"""One page of keys, in UTF-8 byte order (LIST-02).
 
     `rows` are (key, `Entry.listing`) pairs, `prefixes` the common prefixes; both ascend, and the page is
     their merge. `is_truncated`: there is more behind `last`, the last key or common prefix of the page.
-    Resuming after a key is `after=key`; resuming after a common prefix `p` is `after=p + b"\\xff"`.
+    Resuming after a key is `after=key`; resuming after a common prefix `p` is `after=p + b"\xff"`.
     """
 
     rows: list[tuple[bytes, bytes]]
@@ -306,10 +308,10 @@ class Store(Protocol):
     # objects
 
     async def entry(self, bucket: Bucket, key: bytes) -> Entry | None:
-        """Return an object's row."""
+        """Return an object's row, None if it is absent. Raises NoSuchBucket, as all methods below do."""
 
     async def open(self, bucket: Bucket, key: bytes) -> Opened | None:
-        """Return an object's row and bytes, of one moment (GET-08)."""
+        """Return an object's row and bytes, of one moment (GET-08). Raises NoSuchBucket, Corrupt."""
 
     async def list(
         self, bucket: Bucket, prefix: bytes, delimiter: bytes, after: bytes, limit: int
@@ -321,7 +323,13 @@ class Store(Protocol):
         """
 
     async def commit(self, mutation: Mutation) -> Committed:
-        """Apply a mutation, durably. Raises NoSuchBucket, ExpectationFailed, NoSuchUpload, PartChanged."""
+        """Apply a mutation, durably.
+
+        Raises NoSuchBucket, ExpectationFailed, NoSuchUpload, PartChanged, StoreFull, Unavailable; whatever
+        it raises, nothing was changed, and the contents may be
+        committed again. If the caller stops waiting, the mutation may still happen. An entry's size must
+        be its content's.
+        """
 
     # contents
 

@@ -145,9 +145,9 @@ class _Space:
 
 
 class MemoryStore:
-    """Everything in dictionaries of one process, with the same promises as the embedded engine but one:
+    """Everything in dictionaries of one process: the contract's promises but durability.
 
-    nothing is durable. To be used from one event loop; writers may be filled in other threads.
+    To be used from one event loop; writers may be filled in other threads.
     """
 
     inline_max = INLINE_MAX

@@ -47,6 +47,7 @@ class Batch:
         "generation",
         "index",
         "inline_bytes",
+        "is_applying",
         "next_id",
         "next_inline",
         "sequence",
@@ -67,6 +68,8 @@ class Batch:
         self.written: list[Written] = []
         """Contents that were claimed."""
         self.inline_bytes = 0
+        self.is_applying = False
+        """Whether a mutation has begun to write: what it raises then must undo the whole batch."""
         self._bucket_ids: set[int] = set()
         self._freed_rows = 0
 
@@ -166,8 +169,10 @@ def apply(batch: Batch, mutation: Mutation) -> Committed:
         _expect(batch, bucket, expectation)
     for change in mutation.changes:
         _check(batch, bucket, change)
+    batch.is_applying = True
     for change in mutation.changes:
         _APPLY[type(change)](batch, bucket, change)
+    batch.is_applying = False
     batch.sequence += 1
     return Committed(batch.sequence)
 

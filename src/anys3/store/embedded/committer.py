@@ -104,7 +104,7 @@ class Committer:
         """Commit the first of those that wait, at least one, and return their outcomes."""
         try:
             return self._apply(waiting)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is told to the one whose fault it is)
             # Something went wrong in the middle, so all of it was undone: who was it?
             if len(waiting) == 1:
                 refusal = translate(error) if isinstance(error, (lmdb.Error, OSError)) else error
@@ -121,7 +121,9 @@ class Committer:
             for one in waiting:
                 try:
                     outcomes.append((one, one.job(batch, one.argument), None))
-                except StoreError as refusal:  # it was raised before the first write
+                except StoreError as refusal:
+                    if batch.is_applying:
+                        raise  # something was written already
                     outcomes.append((one, None, refusal))
                 if batch.inline_bytes >= MAX_BATCH_BYTES:
                     break
@@ -143,7 +145,7 @@ class Committer:
                 written.settle(is_named=is_named)
             if is_named:
                 self._after_commit(batch)
-        except Exception:
+        except Exception:  # noqa: BLE001 (the commit stands, whatever this is)
             _log.exception("after a commit")
 
 

@@ -34,7 +34,7 @@ class Control:
 
     def __init__(self, path: Path, slot: int | None) -> None:
         """Open it as the worker with that slot, or as a guest that takes any free slot (None)."""
-        self._descriptor = os.open(path / "control", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(path / "control", os.O_RDWR | os.O_CREAT | device.O_CLOEXEC, 0o600)
         if os.fstat(self._descriptor).st_size < _SIZE:
             os.ftruncate(self._descriptor, _SIZE)
         self._map = mmap.mmap(self._descriptor, _SIZE)

@@ -13,7 +13,7 @@ if sys.platform != "win32":
 PAGE = 4096
 _O_DIRECT = getattr(os, "O_DIRECT", 0)
 _O_BINARY = getattr(os, "O_BINARY", 0)
-_O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
 
@@ -21,7 +21,7 @@ def sync_directory(path: Path) -> None:
     """Make the names in a directory durable, where directories can be synced."""
     if sys.platform == "win32":
         return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
@@ -41,7 +41,7 @@ def create(path: Path) -> tuple[int, bool]:
 
     With True, offsets and lengths of writes must be whole pages from page-aligned memory.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_CLOEXEC | _O_BINARY
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_CLOEXEC | _O_BINARY
     if _O_DIRECT:
         try:
             return os.open(path, flags | _O_DIRECT, 0o600), True
@@ -54,7 +54,7 @@ def create(path: Path) -> tuple[int, bool]:
 
 def open_to_read(path: Path) -> int:
     """Open a file to read."""
-    return os.open(path, os.O_RDONLY | _O_CLOEXEC | _O_BINARY)
+    return os.open(path, os.O_RDONLY | O_CLOEXEC | _O_BINARY)
 
 
 def reserve(descriptor: int, length: int) -> None:

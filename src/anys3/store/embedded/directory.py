@@ -8,6 +8,8 @@ DIR/blobs/xx/    one file a blob: see blobs.py
 DIR/incoming/n/  blobs that no commit has named yet, by the slot of the process that writes them
 """
 
+# ruff: noqa: N818 (errors are named after what happened, as S3 names its codes)
+
 from __future__ import annotations
 
 import errno
@@ -57,7 +59,7 @@ def prepare(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_marked(path):
-            foreign = sorted(set(os.listdir(path)) - _HARMLESS)
+            foreign = sorted({found.name for found in path.iterdir()} - _HARMLESS)
             if foreign and not _is_marked(path):
                 raise NotAStore(f"{path} is not an anys3 store and not empty: it holds {foreign[0]!r}")
             _mark(path)
@@ -131,7 +133,7 @@ def lock_directory(path: str | Path) -> DirectoryLock:
     directory = Path(path)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | device.O_CLOEXEC, 0o600)
     except OSError as error:
         raise explain(error, directory) from error
     if not device.lock_file(descriptor):

@@ -1,12 +1,12 @@
-"""Ordered rows for keys longer than LMDB's 511 bytes.
+r"""Ordered rows for keys longer than LMDB's 511 bytes.
 
 A row's place is a namespace (8 bytes: a bucket's id), the key, and a tail. Keys hold no NUL, so a tail that
 begins with NUL sorts behind its key and before every longer key:
 
     key                        the current object
-    key \\0 \\0 sequence         kept free for older versions, newest first
-    key \\0 \\2 upload id        an unfinished upload
-    key[:STRIDE] \\0 \\3         everything longer that begins with these bytes: the value is the namespace
+    key \0 \0 sequence         kept free for older versions, newest first
+    key \0 \2 upload id        an unfinished upload
+    key[:STRIDE] \0 \3         everything longer that begins with these bytes: the value is the namespace
                                of the remainders, which are ordered in the same way
 
 Walking descends where it meets such a row, so that order is that of the whole keys (LIST-02).
