@@ -1,0 +1,45 @@
+# `make serve` and `make test` need python3 (3.11 or newer), pip and make; everything else is installed in .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DIR ?= data
+WORKERS ?= 2
+
+.PHONY: serve test lint test-unit test-interop docs clean
+
+serve: $(VENV)/installed
+	$(BIN)/anys3 serve $(DIR)
+
+test: lint test-unit test-interop
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The interoperability tests skip, with the reason, the clients that are not on this machine.
+test-unit: $(VENV)/installed-dev
+	$(BIN)/pytest -q -n $(WORKERS) --ignore tests/interop
+
+test-interop: $(VENV)/installed-dev
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile tests/interop
+
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m docs.generate
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tls]'
+	touch $@
+
+# Dependency groups need pip 25.1, which a fresh environment of an older Python does not have.
+$(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[tls,pytest]' --group dev --group interop
+	touch $@ $(VENV)/installed

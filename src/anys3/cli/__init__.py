@@ -1,0 +1,50 @@
+"""The command line: `anys3 serve`, `key`, `bucket`, `scrub`. The only reader of the environment."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from anys3.cli.arguments import build_parser
+from anys3.server.refusals import Refusal
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (docs/cli.md lists them)."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        return _run(arguments)
+    except Refusal as refusal:
+        print(f"anys3: {refusal}", file=sys.stderr)  # noqa: T201 (a command's answer to a person)
+        return refusal.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away, as in `anys3 key list | head -1`: nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # Imported when asked for: `anys3 --help` and `anys3 key list` need not load a server.
+    match arguments.command:
+        case "serve":
+            from anys3.cli import serving
+
+            return serving.run(arguments, os.environ)
+        case "scrub":
+            from anys3.cli import scrubbing
+
+            return scrubbing.run(arguments, os.environ)
+        case "key":
+            from anys3.cli import keys
+
+            return keys.run(arguments, os.environ)
+        case _:
+            from anys3.cli import buckets
+
+            return buckets.run(arguments, os.environ)

@@ -1,0 +1,255 @@
+"""What can be typed: the parsers of every command, with a help that teaches by examples."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anys3
+from anys3.server.config import OPTIONS, Option
+from anys3.server.refusals import MEANINGS
+
+EXAMPLES = """\
+start here:
+  anys3 serve                         S3 on http://127.0.0.1:9000, everything kept in ./data
+  anys3 key create app --bucket photos --read --write
+                                      a key for one application and one bucket
+  anys3 bucket public site            let everyone read the objects of a bucket
+
+exit codes:
+"""
+
+SERVE_EXAMPLES = """\
+examples:
+  anys3 serve                         the store in ./data, on http://127.0.0.1:9000
+  anys3 serve /srv/s3 --tls-cert fullchain.pem --tls-key privkey.pem --listen 0.0.0.0:443
+  anys3 serve --memory --buckets photos,site:public
+                                      for an afternoon: two buckets, forgotten at the end
+  anys3 serve --listen 0.0.0.0:9000 --plain-http
+                                      behind a proxy that speaks TLS and keeps the Host header
+  anys3 serve --profile tier-1        strict mode: what does my application need?
+
+Every flag can also be set as ANYS3_FLAG (for example ANYS3_LISTEN, ANYS3_TLS_CERT) and as a line of
+anys3.toml in the current directory (listen = "127.0.0.1:9000", memory = true, buckets = ["photos"]).
+Flags win over the environment, and the environment over the file.
+
+The root key is made at the first start and kept in DIR/credentials. To choose it yourself, set
+ANYS3_ACCESS_KEY_ID and ANYS3_SECRET_ACCESS_KEY (MINIO_ROOT_USER and MINIO_ROOT_PASSWORD work too).
+
+signals: SIGTERM and SIGINT finish what is in flight and stop; SIGHUP reads the certificate again.
+"""
+
+KEY_EXAMPLES = """\
+examples:
+  anys3 key create app --bucket photos --read --write
+  anys3 key create backup --bucket photos --bucket site --read
+  anys3 key create ci --create-buckets      owns the buckets that it creates, and sees no others
+  anys3 key create app --bucket photos --read --json
+  anys3 key rotate root                     a new secret for the root key
+
+A running server obeys at once. A secret is shown once, by create and rotate.
+"""
+
+BUCKET_EXAMPLES = """\
+examples:
+  anys3 bucket create photos
+  anys3 bucket public site                  everyone may GET and HEAD its objects; never LIST or write
+  anys3 bucket public site --off
+  anys3 bucket cors site --allow-origin https://example.com --allow-method GET --allow-method PUT
+  anys3 bucket cors site rules.json         the format of `aws s3api put-bucket-cors`
+  anys3 bucket cors site --clear
+
+A running server obeys at once.
+"""
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Keeps examples as they are typed, in lines of at most 100 columns."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=100)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    codes = "".join(f"  {code.value:<4}{meaning}\n" for code, meaning in MEANINGS.items())
+    parser = argparse.ArgumentParser(
+        prog="anys3",
+        usage="anys3 [--version] COMMAND ...",
+        description="Portable object storage: an S3 server on a durable store in one directory.",
+        epilog=EXAMPLES + codes,
+        formatter_class=Help,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"anys3 {anys3.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_serve(commands)
+    _add_key(commands)
+    _add_bucket(commands)
+    _add_scrub(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, summary: str, usage: str, epilog: str = "") -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        usage=usage,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=epilog,
+        formatter_class=Help,
+        allow_abbrev=False,
+    )
+    return parser
+
+
+def _add_serve(commands: Any) -> None:
+    parser = _command(
+        commands, "serve", "serve S3 from a directory", "anys3 serve [DIR] [OPTIONS]", SERVE_EXAMPLES
+    )
+    for option in OPTIONS:
+        _add_option(parser, option)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="read this file instead of ./anys3.toml")
+
+
+def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+    """Add one setting; without a default, so that what was not typed is absent."""
+    absent: Any = argparse.SUPPRESS
+    if option.name == "dir":
+        parser.add_argument("dir", nargs="?", default=absent, type=Path, metavar="DIR", help=option.help)
+    elif option.name == "sigv2":
+        action = argparse.BooleanOptionalAction
+        parser.add_argument(option.flag, action=action, default=absent, help=option.help)
+    elif option.is_switch:
+        parser.add_argument(option.flag, action="store_true", default=absent, help=option.help)
+    else:
+        kind = _typed(option.parse)
+        action_name = "append" if option.is_list and option.name != "buckets" else "store"
+        if option.name == "buckets":
+            kind = _typed(lambda text: [option.parse(item) for item in text.split(",") if item.strip()])
+        parser.add_argument(
+            option.flag,
+            action=action_name,
+            default=absent,
+            type=kind,
+            metavar=option.metavar,
+            help=option.help,
+        )
+    if option.name == "annex":
+        parser.add_argument(
+            "--no-annex",
+            dest="annex",
+            action="store_const",
+            const=frozenset(),
+            default=absent,
+            help="the same as --annex none",
+        )
+
+
+def _typed(parse: Callable[[str], object]) -> Callable[[str], object]:
+    """Make argparse show what `parse` expected, and not only that the value is invalid."""
+
+    def read(text: str) -> object:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dir", type=Path, metavar="DIR", help="the server's directory (default: ANYS3_DIR, else ./data)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON for machines on stdout")
+
+
+def _add_key(commands: Any) -> None:
+    parser = _command(commands, "key", "keys and what they may do", "anys3 key ACTION ...", KEY_EXAMPLES)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    create = _command(
+        actions,
+        "create",
+        "make a key pair and show it",
+        "anys3 key create NAME [--bucket B [--bucket C ...] --read --write --owner] [--create-buckets]",
+        KEY_EXAMPLES,
+    )
+    create.add_argument("name", metavar="NAME", help="what the key is for; unique in the store")
+    create.add_argument(
+        "--bucket",
+        action="append",
+        default=[],
+        metavar="B",
+        help="grant the rights that follow in this bucket; may be repeated",
+    )
+    create.add_argument("--read", action="store_true", help="get and list objects")
+    create.add_argument("--write", action="store_true", help="put, copy and delete objects")
+    create.add_argument("--owner", action="store_true", help="read, write, and change the bucket's settings")
+    create.add_argument(
+        "--create-buckets", action="store_true", help="may create buckets, and owns those that it creates"
+    )
+    _add_common(create)
+    _add_common(_command(actions, "list", "list the keys, without secrets", "anys3 key list [OPTIONS]"))
+    for name, summary in (
+        ("info", "show a key and its grants, without the secret"),
+        ("delete", "delete a key; it is refused from then on"),
+        ("rotate", "give a key a new secret under the same id, and show it"),
+    ):
+        action = _command(actions, name, summary, f"anys3 key {name} NAME [OPTIONS]")
+        action.add_argument("name", metavar="NAME", help="the key's name or access key id")
+        _add_common(action)
+
+
+def _add_bucket(commands: Any) -> None:
+    parser = _command(
+        commands, "bucket", "buckets and their settings", "anys3 bucket ACTION ...", BUCKET_EXAMPLES
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _add_common(_command(actions, "list", "list the buckets", "anys3 bucket list [OPTIONS]"))
+    for name, summary in (
+        ("create", "make a bucket that the root key owns"),
+        ("info", "show a bucket, its settings and who may use it"),
+        ("public", "let everyone read a bucket's objects, or end that"),
+        ("cors", "show or set the CORS rules that browsers ask for"),
+        ("delete", "delete an empty bucket"),
+    ):
+        usage = f"anys3 bucket {name} NAME [OPTIONS]"
+        action = _command(
+            actions, name, summary, usage, BUCKET_EXAMPLES if name in {"public", "cors"} else ""
+        )
+        action.add_argument("name", metavar="NAME", help="the bucket's name")
+        if name == "public":
+            action.add_argument("--off", action="store_true", help="only keys with a grant, from now on")
+        elif name == "cors":
+            _add_cors(action)
+        _add_common(action)
+
+
+def _add_cors(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="rules as JSON")
+    for flag, metavar, text in (
+        ("--allow-origin", "ORIGIN", "one rule: an origin such as https://example.com, or *"),
+        ("--allow-method", "METHOD", "its methods (default: GET and HEAD)"),
+        ("--allow-header", "NAME", "its request headers (default: *)"),
+        ("--expose-header", "NAME", "answer headers that a page may read (default: ETag)"),
+    ):
+        parser.add_argument(
+            flag, action="append", default=[], metavar=metavar, help=text + "; may be repeated"
+        )
+    parser.add_argument("--max-age", type=int, metavar="SECONDS", help="how long a browser may remember")
+    parser.add_argument("--clear", action="store_true", help="no rules any more")
+
+
+def _add_scrub(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "scrub",
+        "verify every checksum of a store and report what is damaged",
+        "anys3 scrub [DIR] [OPTIONS]",
+        "A server may run meanwhile. Nothing is changed. The exit code is 12 if there is damage.",
+    )
+    parser.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="the store's directory")
+    _add_common(parser)

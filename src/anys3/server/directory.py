@@ -1,0 +1,82 @@
+"""The store's directory, as commands meet it: opened, taken, or refused in words for a person."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from anys3.server.credentials import check_file
+from anys3.server.refusals import Exit, Refusal
+from anys3.store import embedded
+from anys3.store.embedded import directory as layout
+from anys3.store.interface import Store, StoreFull, Unavailable
+
+
+@contextlib.contextmanager
+def refusing(directory: Path) -> Iterator[None]:
+    """Turn what the engine raises about a directory into a Refusal with its exit code."""
+    try:
+        yield
+    except embedded.AlreadyServed:
+        raise Refusal(
+            Exit.ALREADY_SERVED,
+            f"another `anys3 serve` runs on {directory}: stop it first, or give this one another directory",
+        ) from None
+    except embedded.NewerFormat as error:
+        raise Refusal(
+            Exit.NEWER_FORMAT, f"{error}: update anys3 (pip install -U anys3), or give another directory"
+        ) from None
+    except embedded.NotAStore as error:
+        raise Refusal(Exit.NOT_A_STORE, f"{error}: give an empty or a new directory") from None
+    except embedded.ReadOnly as error:
+        raise Refusal(
+            Exit.DISK, f"{error}: the user that runs anys3 needs to write there; check owner, mode and mount"
+        ) from None
+    except StoreFull as error:
+        raise Refusal(Exit.DISK, f"{error}: make room on the disk, then start again") from None
+    except Unavailable as error:
+        raise Refusal(Exit.DISK, f"the store can't be used: {error}") from None
+    except OSError as error:
+        raise Refusal(Exit.DISK, str(layout.explain(error, directory))) from None
+
+
+def take(directory: Path) -> embedded.DirectoryLock:
+    """Make the directory a store if it is new, take the right to serve it, and mend what a crash left.
+
+    Raises Refusal.
+    """
+    with refusing(directory):
+        # First, so that a directory of somebody else's is left without so much as a lock file.
+        layout.prepare(directory)
+        check_file(directory)
+        lock = embedded.lock_directory(directory)
+        try:
+            embedded.recover(directory)
+        except BaseException:
+            lock.close()
+            raise
+    return lock
+
+
+def open_worker(directory: Path, slot: int) -> Store:
+    """Open the store as the server's worker of that number. Call after any fork."""
+    return embedded.open_store(directory, slot=slot)
+
+
+def require_store(directory: Path) -> None:
+    """Refuse a directory that holds no store (exit code 8); nothing is made."""
+    if not (directory / "format").is_file():
+        what = "holds no anys3 store" if directory.is_dir() else "doesn't exist"
+        raise Refusal(
+            Exit.NOT_A_STORE,
+            f"{directory} {what}: give the server's directory as --dir DIR (or ANYS3_DIR), or make one by"
+            f" `anys3 serve {directory}`",
+        )
+
+
+def open_existing(directory: Path) -> Store:
+    """Open the store beside a server that may be running. Raises Refusal if there is none, not making one."""
+    require_store(directory)
+    check_file(directory)
+    return embedded.open_store(directory, is_server=False)

@@ -1,0 +1,205 @@
+"""`anys3.Server`: the real server in this process, for scripts, notebooks and tests."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from anys3.model import CorsRule
+from anys3.server import credentials, listeners, platform
+from anys3.server import directory as directories
+from anys3.server.application import Application, Service
+from anys3.server.buckets import make_wanted
+from anys3.server.config import WantedBucket, parse_bucket
+from anys3.server.limits import Limits
+from anys3.server.serving import serve
+from anys3.store.memory import MemoryStore
+
+if TYPE_CHECKING:
+    import socket
+
+    from anys3.store.interface import Store
+
+START_TIMEOUT_S = 30.0
+
+
+class Server:
+    """A server on a free port of this machine, from `start` to `stop`, or in a `with` block.
+
+    It answers from a thread of its own, so that it works in notebooks and beside a running event loop;
+    several may run at once. Without a `directory` it keeps everything in memory and forgets it at the end.
+
+        >>> with Server(buckets=["photos"]) as server:
+        ...     server.endpoint_url.startswith("http://127.0.0.1:")
+        True
+    """
+
+    def __init__(
+        self,
+        directory: str | Path | None = None,
+        *,
+        buckets: Sequence[str] = (),
+        region: str = "us-east-1",
+        cors: Iterable[CorsRule] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
+        domains: Sequence[str] = (),
+        profiles: frozenset[str] | None = None,
+        allow_sigv2: bool = True,
+    ) -> None:
+        """Prepare a server; nothing runs before `start`.
+
+        `buckets` are made at start, `NAME` or `NAME:public`; `cors` are the operator's rules for them. Port
+        0 takes a free one. Without a key pair the store's own is used, or a new one made.
+        """
+        if (access_key_id is None) != (secret_access_key is None):
+            raise ValueError("access_key_id and secret_access_key belong together: give both or neither")
+        self.directory = Path(directory) if directory is not None else None
+        self._buckets: list[WantedBucket] = [parse_bucket(text) for text in buckets]
+        self._cors = tuple(cors) if cors is not None else None
+        self._address = (host, port)
+        self._configured = None
+        if access_key_id is not None and secret_access_key is not None:
+            self._configured = credentials.KeyPair(access_key_id, secret_access_key)
+        self._service = Service(
+            region=region,
+            domains=tuple(domain.encode("ascii") for domain in domains),
+            allow_sigv2=allow_sigv2,
+            profiles=profiles,
+            explains_signatures=True,
+        )
+        self.region = region
+        self.endpoint_url = ""
+        self.access_key_id = ""
+        self.secret_access_key = ""
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+
+    def start(self) -> Self:
+        """Start, and return when requests are answered. Raises OSError, Refusal."""
+        if self._thread is not None:
+            raise RuntimeError("this server runs already")
+        self._ready.clear()
+        self._failure = None
+        sockets = listeners.bind(*self._address)
+        lock = None
+        try:
+            lock = directories.take(self.directory) if self.directory is not None else None
+        except BaseException:
+            for each in sockets:
+                each.close()
+            raise
+        host, port = sockets[0].getsockname()[:2]
+        self.endpoint_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._thread = threading.Thread(target=self._run, args=(sockets, lock), name="anys3", daemon=True)
+        self._thread.start()
+        is_ready = self._ready.wait(START_TIMEOUT_S)
+        if self._failure is not None:
+            self._thread.join()
+            self._thread = None
+            raise self._failure
+        if not is_ready:
+            raise TimeoutError(f"the server did not start within {START_TIMEOUT_S:.0f} s")
+        return self
+
+    def stop(self) -> None:
+        """Let requests in flight finish, then stop. Idempotent."""
+        thread, self._thread = self._thread, None
+        if thread is None or self._loop is None or self._stop is None:
+            return
+        self._loop.call_soon_threadsafe(self._stop.set)
+        thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What AWS tools and SDKs read from the environment to use this server."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ENDPOINT_URL_S3": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+        }
+
+    def client(self, **options: Any) -> Any:
+        """Return a boto3 S3 client with the root key; `options` go to `boto3.client`.
+
+        It addresses buckets in the path and signs with version 4, unless `config` says otherwise. Needs
+        the extra `anys3[pytest]`, or boto3.
+        """
+        import boto3  # noqa: PLC0415 (an extra)
+        from botocore.config import Config  # noqa: PLC0415
+
+        config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
+        if "config" in options:
+            config = config.merge(options.pop("config"))
+        settings = {
+            "endpoint_url": self.endpoint_url,
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": self.secret_access_key,
+            "region_name": self.region,
+            **options,
+        }
+        # A session of its own: boto3's default one is neither thread-safe nor ours to configure.
+        return boto3.session.Session().client("s3", config=config, **settings)
+
+    def _run(self, sockets: list[socket.socket], lock: Any) -> None:
+        loop = self._loop = platform.new_event_loop()
+        try:
+            loop.run_until_complete(self._serve(sockets))
+        except BaseException as failure:  # noqa: BLE001 (told to whoever waits in `start`)
+            self._failure = failure
+        finally:
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+            for each in sockets:
+                each.close()
+            if lock is not None:
+                lock.close()
+            self._ready.set()
+
+    async def _serve(self, sockets: list[socket.socket]) -> None:
+        self._stop = asyncio.Event()
+        store: Store = MemoryStore() if self.directory is None else directories.open_worker(self.directory, 0)
+        try:
+            await self._prepare(store)
+            # A test's or a notebook's clients keep idle connections; nobody wants to wait for them.
+            limits = Limits(drain_s=5.0)
+            await serve(
+                Application(store, self._service), sockets, None, self._stop, limits, on_ready=self._ready.set
+            )
+        finally:
+            await store.close()
+
+    async def _prepare(self, store: Store) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        root = await credentials.settle_root_key(store, self._configured, now_ms)
+        if self.directory is not None:
+            credentials.write_file(self.directory, root.pair, self.region)
+        self.access_key_id, self.secret_access_key = root.pair.access_key_id, root.pair.secret_access_key
+        await make_wanted(store, self._buckets, now_ms)
+        if self._cors is not None:
+            for each in self._buckets:
+                bucket = await store.bucket(each.name)
+                if bucket is not None:
+                    await store.update_bucket(replace(bucket, operator_cors=self._cors))

@@ -1,0 +1,240 @@
+"""From settings to a running server: certificate, port, directory, keys and buckets, then the workers."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import ssl
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anys3.server import credentials, listeners, platform, tls, workers
+from anys3.server.access_log import AccessLog
+from anys3.server.application import Application, Service
+from anys3.server.banner import Started
+from anys3.server.buckets import make_wanted
+from anys3.server.config import Settings
+from anys3.server.directory import open_worker, refusing, take
+from anys3.server.refusals import Exit, Refusal
+from anys3.server.serving import run_worker
+from anys3.store.memory import MemoryStore
+
+if TYPE_CHECKING:
+    import socket
+
+    from anys3.server import connections
+    from anys3.store.interface import Store
+
+log = logging.getLogger("anys3.server")
+
+Show = Callable[[Started], None]
+App = tuple["connections.Application", Callable[[], Awaitable[None]]]
+
+
+def run(settings: Settings, show: Show) -> int:
+    """Serve until SIGTERM or SIGINT; `show` is called once, when requests are answered. Raises Refusal."""
+    with contextlib.ExitStack() as stack:
+        if settings.directory is not None:
+            stack.enter_context(contextlib.closing(take(settings.directory)))
+        certificate = Certificate.of(settings, stack)
+        sockets = bind(settings)
+        for each in sockets:
+            stack.enter_context(each)
+        launch = _Launch(settings, sockets, certificate, show)
+        if settings.directory is None:
+            launch.in_memory()
+        else:
+            launch.on(settings.directory)
+    return Exit.OK
+
+
+class Certificate:
+    """The certificate that a server shows, and the context made of it."""
+
+    def __init__(self, chain: Path, key: Path, *, is_self_signed: bool) -> None:
+        self.chain = chain
+        self.key = key
+        self.is_self_signed = is_self_signed
+        try:
+            self.context = tls.server_context(chain, key)
+        except (OSError, ssl.SSLError) as error:
+            raise Refusal(
+                Exit.TLS,
+                f"the certificate {chain} and its key {key} can't be used: {error.strerror or error}; expected"
+                " PEM files that belong together, the key without a password",
+            ) from None
+
+    @classmethod
+    def of(cls, settings: Settings, stack: contextlib.ExitStack) -> Certificate | None:
+        """Return the certificate that the settings ask for, None for plain HTTP. Raises Refusal."""
+        if settings.tls_cert is not None and settings.tls_key is not None:
+            return cls(settings.tls_cert, settings.tls_key, is_self_signed=False)
+        if not settings.tls_self_signed:
+            return None
+        directory = settings.directory or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        wildcards = [name for domain in settings.domains for name in (domain, f"*.{domain}")]
+        names = list(
+            dict.fromkeys(["localhost", "127.0.0.1", "::1", *_named(settings.listen.host), *wildcards])
+        )
+        try:
+            chain, key = tls.self_signed_files(directory, names, datetime.now(UTC))
+        except tls.CryptographyMissing as missing:
+            raise Refusal(Exit.TLS, f"--tls-self-signed: {missing}") from None
+        except OSError as error:
+            raise Refusal(
+                Exit.TLS, f"no certificate can be written to {directory}: {error.strerror}"
+            ) from None
+        return cls(chain, key, is_self_signed=True)
+
+    def reload(self) -> None:
+        """Read the files again (SIGHUP); a certificate that can't be used leaves the old one in place."""
+        try:
+            tls.reload(self.context, self.chain, self.key)
+        except (OSError, ssl.SSLError) as error:
+            log.error("%s was not read again, the old certificate stays: %s", self.chain, error)  # noqa: TRY400
+        else:
+            log.info("%s was read again", self.chain)
+
+
+def _named(host: str) -> list[str]:
+    """Return the name that a certificate needs for a listening address: none for every-address ones."""
+    return [] if host in {"", "0.0.0.0", "::"} else [host]  # noqa: S104 (compared, not bound)
+
+
+def bind(settings: Settings) -> list[socket.socket]:
+    """Return the listening sockets. Raises Refusal (exit code 4)."""
+    listen = settings.listen
+    is_shared = settings.workers > 1
+    try:
+        if is_shared and listen.port:
+            # Shared ports let another server of ours in without a word: ask for the port alone first.
+            for probe in listeners.bind(listen.host, listen.port):
+                probe.listen()
+                probe.close()
+        return listeners.bind(listen.host, listen.port, is_shared=is_shared)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            reason = (
+                "the port is in use: stop what uses it, or give another by --listen HOST:PORT (port 0: any)"
+            )
+        elif error.errno == errno.EACCES:
+            reason = "ports below 1024 need a right that this user doesn't have: give another by --listen"
+        else:
+            reason = f"{error.strerror or error}: expected an address of this machine"
+        raise Refusal(Exit.ADDRESS, f"can't listen on {listen}: {reason}") from None
+
+
+class _Launch:
+    """One start, once certificate, port and directory are ours."""
+
+    def __init__(
+        self, settings: Settings, sockets: list[socket.socket], certificate: Certificate | None, show: Show
+    ) -> None:
+        self._settings = settings
+        self._sockets = sockets
+        self._certificate = certificate
+        self._show = show
+        self._root: credentials.RootKey | None = None
+
+    def in_memory(self) -> None:
+        """Serve from memory, in this process."""
+
+        async def make_app() -> App:
+            store = MemoryStore()
+            await self._furnish(store)
+            return self._app(store)
+
+        self._work(make_app, self._sockets, self._tell, None)
+
+    def on(self, directory: Path) -> None:
+        """Serve from a directory, in this process or in several workers."""
+        if self._settings.workers > 1:
+            self._prefork(directory)
+            return
+
+        async def make_app() -> App:
+            store = open_worker(directory, 0)
+            await self._furnish(store)
+            return self._app(store)
+
+        with refusing(directory):
+            self._work(make_app, self._sockets, self._tell, None)
+
+    def _prefork(self, directory: Path) -> None:
+        async def furnish() -> None:
+            store = open_worker(directory, 0)
+            try:
+                await self._furnish(store)
+            finally:
+                await store.close()
+
+        with refusing(directory):
+            platform.run(furnish())
+
+        def work(slot: int, is_ready: Callable[[], None], lifeline: int) -> None:
+            async def make_app() -> App:
+                return self._app(open_worker(directory, slot))
+
+            # Each worker its own socket: the kernel spreads connections over them.
+            sockets = listeners.bind_again(self._sockets)
+            for each in self._sockets:
+                each.close()
+            self._work(make_app, sockets, is_ready, lifeline)
+
+        try:
+            workers.supervise(self._settings.workers, work, log=log, on_ready=self._tell)
+        except workers.WorkerFailed as failed:
+            raise Refusal(Exit.BUG, f"{failed}; the log above says why") from None
+
+    def _work(
+        self,
+        make_app: Callable[[], Awaitable[App]],
+        sockets: list[socket.socket],
+        on_ready: Callable[[], None],
+        lifeline: int | None,
+    ) -> None:
+        certificate = self._certificate
+        run_worker(
+            make_app,
+            sockets,
+            certificate.context if certificate else None,
+            reload=certificate.reload if certificate else None,
+            on_ready=on_ready,
+            lifeline=lifeline,
+        )
+
+    async def _furnish(self, store: Store) -> None:
+        """Put into the store what must be there before the first request: root key and buckets."""
+        settings, now_ms = self._settings, time.time_ns() // 1_000_000
+        self._root = root = await credentials.settle_root_key(store, settings.root_key, now_ms)
+        credentials.check_root_key(
+            root.pair, settings.root_key_source or "the root key", settings.listen.is_loopback
+        )
+        if settings.directory is not None:
+            credentials.write_file(settings.directory, root.pair, settings.region)
+        await make_wanted(store, settings.buckets, now_ms)
+
+    def _app(self, store: Store) -> App:
+        settings = self._settings
+        service = Service(
+            region=settings.region,
+            domains=tuple(domain.encode("ascii") for domain in settings.domains),
+            allow_sigv2=settings.allow_sigv2,
+            profiles=settings.profiles,
+            annex=settings.annex,
+            explains_signatures=settings.listen.is_loopback,
+        )
+        app = Application(store, service)
+        return (AccessLog(app) if settings.access_log else app), store.close
+
+    def _tell(self) -> None:
+        assert self._root is not None
+        host, port = self._sockets[0].getsockname()[:2]
+        certificate = self._certificate
+        trust = str(certificate.chain.resolve()) if certificate and certificate.is_self_signed else ""
+        self._show(Started(self._settings, host, port, self._root, trust))
