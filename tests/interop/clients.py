@@ -86,6 +86,7 @@ class Shell:
         words = [str(word) for word in command]
         done = subprocess.run(
             words,
+            check=False,
             env=self.environment | more,
             cwd=self.home,
             stdin=subprocess.DEVNULL,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import http.client
 import ipaddress
 import os
@@ -54,7 +54,9 @@ class ServedProcess:
         command = [*program, "serve", str(self.directory), "--listen", self.host]
         if self.certificate:
             command += ["--tls-cert", str(self.certificate), "--tls-key", str(self.home / "key.pem")]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "S3_"))}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "S3_"))
+        }
         source = str(ROOT / "src")
         environment |= {
             "ANYS3_ACCESS_KEY_ID": self.access_key_id,
@@ -121,7 +123,7 @@ def write_certificate(home: Path) -> Path:
     """Write a self-signed certificate for loopback with its key; returns the certificate's path."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    today = datetime.datetime.now(datetime.UTC)
+    today = dt.datetime.now(dt.UTC)
     names: list[x509.GeneralName] = [
         x509.DNSName("localhost"),
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
@@ -132,8 +134,8 @@ def write_certificate(home: Path) -> Path:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(today - datetime.timedelta(days=1))
-        .not_valid_after(today + datetime.timedelta(days=2))
+        .not_valid_before(today - dt.timedelta(days=1))
+        .not_valid_after(today + dt.timedelta(days=2))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

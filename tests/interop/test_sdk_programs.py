@@ -22,7 +22,13 @@ def _go() -> list[str | Path]:
 
 def _java() -> list[str | Path]:
     built("java", "java", "classes", "Program.class")
-    return [tool("java"), "-XX:TieredStopAtLevel=1", "-cp", f"{CACHE}/java/classes:{CACHE}/java/lib/*", "Program"]
+    return [
+        tool("java"),
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        f"{CACHE}/java/classes:{CACHE}/java/lib/*",
+        "Program",
+    ]
 
 
 def _rust() -> list[str | Path]:
