@@ -16,21 +16,20 @@ import os
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from anys3.model import Part
 from anys3.store.embedded import device
 from anys3.store.embedded.directory import explain
 from anys3.store.embedded.format import BLOB, Reference, crc32
-from anys3.store.interface import Corrupt, StoreError, Unavailable
+from anys3.store.interface import StoreError
 
 BLOCK = 256 * 1024
 BUFFER = 1024 * 1024
-_FOOTER = struct.Struct(">8sHHIQI")
+FOOTER = struct.Struct(">8sHHIQI")
 """Magic, version, 0, block size, size, CRC32 of the table."""
-_MAGIC = b"anys3blb"
-_VERSION = 1
+MAGIC = b"anys3blb"
+VERSION = 1
 
 
 class Buffers:
@@ -53,7 +52,7 @@ class Buffers:
             self._free.append(buffer)
 
 
-_BUFFERS = Buffers()
+BUFFERS = Buffers()
 
 
 class Files:
@@ -166,7 +165,7 @@ class BlobWriter:
         self._files = files
         self._length = length
         self._inline_max = inline_max
-        self._buffer: mmap.mmap | None = _BUFFERS.take()
+        self._buffer: mmap.mmap | None = BUFFERS.take()
         self._filled = 0
         self._offset = 0  # bytes in the file
         self._descriptor = -1
@@ -219,7 +218,7 @@ class BlobWriter:
         self._sum_up(self._filled)
         table = struct.pack(f">{len(self._table)}I", *self._table)
         reference_crc = crc32(table)
-        trailer = memoryview(table + _FOOTER.pack(_MAGIC, _VERSION, 0, BLOCK, size, reference_crc))
+        trailer = memoryview(table + FOOTER.pack(MAGIC, VERSION, 0, BLOCK, size, reference_crc))
         total = size + len(trailer)
         while trailer:
             if self._filled == BUFFER:
@@ -274,7 +273,7 @@ class BlobWriter:
         self._descriptor, self._is_direct = device.create(self._incoming)
         if self._length:
             blocks = -(-self._length // BLOCK)
-            device.reserve(self._descriptor, self._length + 4 * blocks + _FOOTER.size)
+            device.reserve(self._descriptor, self._length + 4 * blocks + FOOTER.size)
 
     def discard(self) -> None:
         """Forget the bytes. Idempotent; does nothing after a commit has named the content."""
@@ -290,122 +289,10 @@ class BlobWriter:
 
     def _let_go(self) -> None:
         if self._buffer is not None:
-            _BUFFERS.give(self._buffer)
+            BUFFERS.give(self._buffer)
             self._buffer = None
 
     def __del__(self) -> None:
         if self._written is None:
             with contextlib.suppress(OSError):
                 self.discard()
-
-
-class OpenBlob:
-    """A blob held open: it can be read whatever becomes of its name."""
-
-    def __init__(self, files: Files, reference: Reference) -> None:
-        """Open a blob. Raises FileNotFoundError, Corrupt if the file has another size, Unavailable."""
-        self.reference = reference
-        try:
-            self.descriptor = device.open_to_read(files.path(reference.id))
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise Unavailable(f"{files.path(reference.id)}: {error.strerror}") from error
-        blocks = -(-reference.size // BLOCK)
-        self._trailer = 4 * blocks + _FOOTER.size
-        if os.fstat(self.descriptor).st_size != reference.size + self._trailer:
-            self.close()
-            raise Corrupt(f"blob {reference.id} has another size than its row says")
-
-    def blocks(self, start: int, length: int) -> Iterator[memoryview]:
-        """Yield `length` bytes from `start` on, each block verified. Raises Corrupt (CON-08)."""
-        if length == 0:
-            return
-        table = self._read_table()
-        first = start // BLOCK
-        end = start + length
-        buffer = _BUFFERS.take()
-        try:
-            whole = memoryview(buffer)
-            while first * BLOCK < end:
-                # Whole blocks, as many as the buffer holds; the file's last block may be shorter.
-                upto = min((first + BUFFER // BLOCK) * BLOCK, -(-end // BLOCK) * BLOCK, self.reference.size)
-                base = first * BLOCK
-                view = whole[: upto - base]
-                self._read_verified(view, base, table)
-                yield view[max(start, base) - base : min(end, upto) - base]
-                first += BUFFER // BLOCK
-        finally:
-            _BUFFERS.give(buffer)
-
-    def _read_verified(self, view: memoryview, base: int, table: Sequence[int]) -> None:
-        self._read(view, base)
-        for at in range(0, len(view), BLOCK):
-            if crc32(view[at : at + BLOCK]) != table[(base + at) // BLOCK]:
-                raise Corrupt(
-                    f"blob {self.reference.id} is damaged between {base + at} and {base + at + BLOCK}"
-                )
-
-    def _read(self, view: memoryview, offset: int) -> None:
-        try:
-            got = device.read_at(self.descriptor, view, offset)
-        except OSError as error:
-            raise Corrupt(f"blob {self.reference.id} cannot be read: {error.strerror}") from error
-        if got != len(view):
-            raise Corrupt(f"blob {self.reference.id} is too short")
-
-    def _read_table(self) -> Sequence[int]:
-        trailer = bytearray(self._trailer)
-        self._read(memoryview(trailer), self.reference.size)
-        magic, version, _, block, size, crc = _FOOTER.unpack(trailer[-_FOOTER.size :])
-        table = bytes(trailer[: -_FOOTER.size])
-        expected = (_MAGIC, _VERSION, BLOCK, self.reference.size, self.reference.crc)
-        if (magic, version, block, size, crc) != expected or crc32(table) != crc:
-            raise Corrupt(f"blob {self.reference.id} has a damaged trailer")
-        return struct.unpack(f">{len(table) // 4}I", table)
-
-    def close(self) -> None:
-        """Close. Idempotent."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-
-    def __del__(self) -> None:
-        if getattr(self, "descriptor", -1) >= 0:
-            self.close()
-
-
-class BlobContent:
-    """A slice of a blob; see Content."""
-
-    def __init__(self, blob: OpenBlob, start: int, length: int) -> None:
-        self.length = length
-        self._blob = blob
-        self._start = start
-
-    def blocks(self) -> Iterator[memoryview]:
-        """Yield the bytes, verified."""
-        return self._blob.blocks(self._start, self.length)
-
-    def close(self) -> None:
-        """Close the blob."""
-        self._blob.close()
-
-
-class BlobSource:
-    """The bytes of an object that is one blob."""
-
-    def __init__(self, blob: OpenBlob) -> None:
-        self.blob = blob
-
-    def slice(self, start: int, length: int) -> BlobContent:
-        """Return `length` bytes from `start` on."""
-        return BlobContent(self.blob, start, length)
-
-    def parts(self) -> Sequence[Part]:
-        """Return no parts."""
-        return ()
-
-    def close(self) -> None:
-        """Let go."""
-        self.blob.close()

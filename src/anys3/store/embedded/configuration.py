@@ -2,16 +2,111 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
-from anys3.model import AccessKey, Bucket
+from anys3.model import AccessKey, Bucket, CorsRule, Grant
 from anys3.store.embedded import format as records
 from anys3.store.embedded import strides
 from anys3.store.embedded.changes import Batch
 from anys3.store.embedded.format import PARTS, pack_id
 from anys3.store.embedded.index import Index
 from anys3.store.interface import BucketExists, BucketNotEmpty, NoSuchBucket
+
+
+def encode_bucket(bucket: Bucket) -> bytes:
+    """Return a bucket's row, JSON."""
+    return json.dumps(
+        {
+            "id": bucket.id,
+            "created_ms": bucket.created_ms,
+            "owner": bucket.owner,
+            "is_public": bucket.is_public,
+            "cors": _encode_rules(bucket.cors),
+            "operator_cors": _encode_rules(bucket.operator_cors),
+        }
+    ).encode()
+
+
+@lru_cache(maxsize=1024)
+def decode_bucket(name: str, raw: bytes) -> Bucket:
+    """Return the bucket of a row. Cached by the row's bytes, so it can't be out of date."""
+    row = json.loads(raw)
+    return Bucket(
+        name,
+        row["id"],
+        row["created_ms"],
+        row["owner"],
+        row["is_public"],
+        _decode_rules(row["cors"]),
+        _decode_rules(row["operator_cors"]),
+    )
+
+
+def _encode_rules(rules: tuple[CorsRule, ...] | None) -> list[dict[str, Any]] | None:
+    if rules is None:
+        return None
+    return [
+        {
+            "allowed_origins": rule.allowed_origins,
+            "allowed_methods": rule.allowed_methods,
+            "allowed_headers": rule.allowed_headers,
+            "expose_headers": rule.expose_headers,
+            "max_age_s": rule.max_age_s,
+            "id": rule.id,
+        }
+        for rule in rules
+    ]
+
+
+def _decode_rules(rows: list[dict[str, Any]] | None) -> tuple[CorsRule, ...] | None:
+    if rows is None:
+        return None
+    return tuple(
+        CorsRule(
+            tuple(row["allowed_origins"]),
+            tuple(row["allowed_methods"]),
+            tuple(row["allowed_headers"]),
+            tuple(row["expose_headers"]),
+            row["max_age_s"],
+            row["id"],
+        )
+        for row in rows
+    )
+
+
+def encode_key(key: AccessKey) -> bytes:
+    """Return a key's row, JSON."""
+    grants = {name: [grant.read, grant.write, grant.owner] for name, grant in key.grants.items()}
+    return json.dumps(
+        {
+            "secret_access_key": key.secret_access_key,
+            "name": key.name,
+            "is_root": key.is_root,
+            "may_create_buckets": key.may_create_buckets,
+            "grants": grants,
+            "created_ms": key.created_ms,
+        }
+    ).encode()
+
+
+def decode_key(access_key_id: str, raw: bytes) -> AccessKey:
+    """Return the key of a row."""
+    row = json.loads(raw)
+    return AccessKey(
+        access_key_id,
+        row["secret_access_key"],
+        row["name"],
+        row["is_root"],
+        row["may_create_buckets"],
+        {name: Grant(*rights) for name, rights in row["grants"].items()},
+        row["created_ms"],
+    )
+
+
+# --- reading and changing -----------------------------------------------------------------------------
 
 
 def row_name(name: str) -> bytes | None:
@@ -34,7 +129,7 @@ def buckets(index: Index, txn: Any, after: str, prefix: str, limit: int) -> list
             name, raw = cursor.item()
             if not name.startswith(beginning):
                 break
-            found.append(records.decode_bucket(name.decode(), raw))
+            found.append(decode_bucket(name.decode(), raw))
             is_there = cursor.next()
     return found
 
@@ -44,7 +139,7 @@ def _row(batch: Batch, bucket: Bucket) -> Bucket:
     raw = batch.txn.get(name, db=batch.index.buckets) if name else None
     if raw is None:
         raise NoSuchBucket(bucket.name)
-    found = records.decode_bucket(bucket.name, raw)
+    found = decode_bucket(bucket.name, raw)
     if found.id != bucket.id:
         raise NoSuchBucket(bucket.name)
     return found
@@ -57,9 +152,9 @@ def create_bucket(batch: Batch, bucket: Bucket) -> Bucket:
         raise ValueError(f"not a bucket's name: {bucket.name!r}")
     raw = batch.txn.get(name, db=batch.index.buckets)
     if raw is not None:
-        raise BucketExists(records.decode_bucket(bucket.name, raw))
+        raise BucketExists(decode_bucket(bucket.name, raw))
     made = replace(bucket, id=batch.new_id())
-    batch.txn.put(name, records.encode_bucket(made), db=batch.index.buckets)
+    batch.txn.put(name, encode_bucket(made), db=batch.index.buckets)
     batch.txn.put(pack_id(made.id), name, db=batch.index.names)
     batch.sequence += 1
     batch.generation += 1
@@ -69,7 +164,7 @@ def create_bucket(batch: Batch, bucket: Bucket) -> Bucket:
 def update_bucket(batch: Batch, bucket: Bucket) -> None:
     """Replace a bucket's settings. Raises NoSuchBucket."""
     changed = replace(bucket, created_ms=_row(batch, bucket).created_ms)
-    batch.txn.put(bucket.name.encode(), records.encode_bucket(changed), db=batch.index.buckets)
+    batch.txn.put(bucket.name.encode(), encode_bucket(changed), db=batch.index.buckets)
     batch.sequence += 1
     batch.generation += 1
 
@@ -109,7 +204,7 @@ def put_key(batch: Batch, key: AccessKey) -> None:
     name = row_name(key.access_key_id)
     if name is None:
         raise ValueError(f"not an access key id: {key.access_key_id!r}")
-    batch.txn.put(name, records.encode_key(key), db=batch.index.keys)
+    batch.txn.put(name, encode_key(key), db=batch.index.keys)
     batch.generation += 1
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from anys3.model import AccessKey, Bucket, Entry, Upload
 from anys3.store import interface, paging
-from anys3.store.embedded import blobs, changes, configuration, recovery, strides
+from anys3.store.embedded import blobs, changes, configuration, reading, recovery, strides
 from anys3.store.embedded import directory as layout
 from anys3.store.embedded import format as records
 from anys3.store.embedded.changes import Batch
@@ -137,12 +137,12 @@ class EmbeddedStore:
         """Return a key, None if unknown."""
         name = configuration.row_name(access_key_id)
         raw = self._get(name, self.index.keys) if name else None
-        return None if raw is None else records.decode_key(access_key_id, raw)
+        return None if raw is None else configuration.decode_key(access_key_id, raw)
 
     async def keys(self) -> list[AccessKey]:
         """Return all keys, by access key id."""
         with self._begin() as txn, txn.cursor(db=self.index.keys) as cursor:
-            return [records.decode_key(name.decode(), raw) for name, raw in cursor]
+            return [configuration.decode_key(name.decode(), raw) for name, raw in cursor]
 
     async def put_key(self, key: AccessKey) -> None:
         """Create or replace a key."""
@@ -157,7 +157,7 @@ class EmbeddedStore:
         """Return a bucket's row."""
         row = configuration.row_name(name)
         raw = self._get(row, self.index.buckets) if row else None
-        return None if raw is None else records.decode_bucket(name, raw)
+        return None if raw is None else configuration.decode_bucket(name, raw)
 
     async def buckets(self, after: str = "", prefix: str = "", limit: int = 10_000) -> list[Bucket]:
         """Return the first `limit` buckets after that name and with that prefix, by name."""
@@ -253,7 +253,7 @@ class EmbeddedStore:
                 source = ManifestSource(self.index, self.files, reference, self._control, pin)
                 is_kept = True
                 return Opened(entry, None, source)
-            return Opened(entry, None, blobs.BlobSource(blobs.OpenBlob(self.files, reference)))
+            return Opened(entry, None, reading.BlobSource(reading.OpenBlob(self.files, reference)))
         except FileNotFoundError as error:
             raise Corrupt(f"the blob of {key!r} is missing: {error.filename}") from error
         finally:
@@ -301,7 +301,7 @@ class EmbeddedStore:
         """Return a content with the same bytes: inline ones, or a hard link; None if made of parts."""
         if opened.inline is not None:
             return opened.inline
-        if not isinstance(opened.source, blobs.BlobSource):
+        if not isinstance(opened.source, reading.BlobSource):
             return None
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self.files.link, opened.source.blob.reference)

@@ -8,23 +8,11 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import fields, make_dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple, get_args
 
 from isal import isal_zlib
 
-from anys3.model import (
-    AccessKey,
-    Bucket,
-    Checksum,
-    ChecksumAlgorithm,
-    ChecksumType,
-    CorsRule,
-    Entry,
-    Grant,
-    Part,
-    Upload,
-)
+from anys3.model import Checksum, ChecksumAlgorithm, ChecksumType, Entry, Part, Upload
 from anys3.store.interface import Corrupt
 
 FORMAT = 1
@@ -317,96 +305,3 @@ def decode_freed(raw: bytes) -> tuple[int, int]:
     """Return kind and id of a row of the outbox."""
     kind, content_id = _FREED.unpack_from(raw)
     return kind, content_id
-
-
-# --- configuration ------------------------------------------------------------------------------------
-
-
-def encode_bucket(bucket: Bucket) -> bytes:
-    """Return a bucket's row, JSON."""
-    return json.dumps(
-        {
-            "id": bucket.id,
-            "created_ms": bucket.created_ms,
-            "owner": bucket.owner,
-            "is_public": bucket.is_public,
-            "cors": _encode_rules(bucket.cors),
-            "operator_cors": _encode_rules(bucket.operator_cors),
-        }
-    ).encode()
-
-
-@lru_cache(maxsize=1024)
-def decode_bucket(name: str, raw: bytes) -> Bucket:
-    """Return the bucket of a row. Cached by the row's bytes, so it can't be out of date."""
-    row = json.loads(raw)
-    return Bucket(
-        name,
-        row["id"],
-        row["created_ms"],
-        row["owner"],
-        row["is_public"],
-        _decode_rules(row["cors"]),
-        _decode_rules(row["operator_cors"]),
-    )
-
-
-def _encode_rules(rules: tuple[CorsRule, ...] | None) -> list[dict[str, Any]] | None:
-    if rules is None:
-        return None
-    return [
-        {
-            "allowed_origins": rule.allowed_origins,
-            "allowed_methods": rule.allowed_methods,
-            "allowed_headers": rule.allowed_headers,
-            "expose_headers": rule.expose_headers,
-            "max_age_s": rule.max_age_s,
-            "id": rule.id,
-        }
-        for rule in rules
-    ]
-
-
-def _decode_rules(rows: list[dict[str, Any]] | None) -> tuple[CorsRule, ...] | None:
-    if rows is None:
-        return None
-    return tuple(
-        CorsRule(
-            tuple(row["allowed_origins"]),
-            tuple(row["allowed_methods"]),
-            tuple(row["allowed_headers"]),
-            tuple(row["expose_headers"]),
-            row["max_age_s"],
-            row["id"],
-        )
-        for row in rows
-    )
-
-
-def encode_key(key: AccessKey) -> bytes:
-    """Return a key's row, JSON."""
-    grants = {name: [grant.read, grant.write, grant.owner] for name, grant in key.grants.items()}
-    return json.dumps(
-        {
-            "secret_access_key": key.secret_access_key,
-            "name": key.name,
-            "is_root": key.is_root,
-            "may_create_buckets": key.may_create_buckets,
-            "grants": grants,
-            "created_ms": key.created_ms,
-        }
-    ).encode()
-
-
-def decode_key(access_key_id: str, raw: bytes) -> AccessKey:
-    """Return the key of a row."""
-    row = json.loads(raw)
-    return AccessKey(
-        access_key_id,
-        row["secret_access_key"],
-        row["name"],
-        row["is_root"],
-        row["may_create_buckets"],
-        {name: Grant(*rights) for name, rights in row["grants"].items()},
-        row["created_ms"],
-    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from anys3.model import Part
-from anys3.store.embedded import blobs
+from anys3.store.embedded import blobs, reading
 from anys3.store.embedded import format as records
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import BLOB, Reference, crc32, pack_id
@@ -91,7 +91,7 @@ class ManifestSource:
             yield memoryview(self._inline(reference))[start : start + length]
             return
         try:
-            blob = blobs.OpenBlob(self._files, reference)
+            blob = reading.OpenBlob(self._files, reference)
         except FileNotFoundError as error:
             raise Corrupt(f"blob {reference.id} is missing") from error
         try:

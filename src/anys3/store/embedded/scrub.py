@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from anys3.model import Part
-from anys3.store.embedded import blobs, strides
 from anys3.store.embedded import format as records
+from anys3.store.embedded import reading, strides
 from anys3.store.embedded.engine import EmbeddedStore, open_store
 from anys3.store.embedded.format import BLOB, INLINE, MANIFEST, Reference, crc32, pack_id
 from anys3.store.embedded.multipart import read_manifest
@@ -157,7 +157,7 @@ class Scrub:
         self.report.bytes += reference.size
 
     def _read_blob(self, reference: Reference) -> None:
-        blob = blobs.OpenBlob(self._store.files, reference)
+        blob = reading.OpenBlob(self._store.files, reference)
         try:
             for block in blob.blocks(0, reference.size):
                 self.report.bytes += len(block)
