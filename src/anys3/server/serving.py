@@ -114,16 +114,20 @@ def run_worker(
     *,
     reload: Callable[[], None] | None = None,
     on_ready: Callable[[], None] | None = None,
+    lifeline: int | None = None,
 ) -> None:
     """Run one worker in this process until SIGTERM or SIGINT; SIGHUP calls `reload` (certificates).
 
-    `make_app` is awaited in the event loop, and returns the application and what closes it.
+    `make_app` is awaited in the event loop, and returns the application and what closes it. `lifeline` is
+    a descriptor that becomes readable when the supervisor is gone: that stops the worker, too.
     """
     platform.raise_open_files_limit()
 
     async def main() -> None:
         stop = asyncio.Event()
         _listen_to_signals(stop, reload)
+        if lifeline is not None:
+            asyncio.get_running_loop().add_reader(lifeline, _stop_orphan, lifeline, stop)
         app, close = await make_app()
         try:
             await serve(app, sockets, tls_context, stop, limits, on_ready=on_ready)
@@ -131,6 +135,11 @@ def run_worker(
             await close()
 
     platform.run(main())
+
+
+def _stop_orphan(lifeline: int, stop: asyncio.Event) -> None:
+    asyncio.get_running_loop().remove_reader(lifeline)
+    stop.set()
 
 
 def _listen_to_signals(stop: asyncio.Event, reload: Callable[[], None] | None) -> None:
