@@ -1,0 +1,193 @@
+"""The records on disk: they say what they were told, and their layout does not move."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anys3.model import AccessKey, Bucket, Checksum, CorsRule, Entry, Grant, Part, Upload
+from anys3.store.embedded import configuration
+from anys3.store.embedded import format as records
+from anys3.store.embedded.format import BLOB, INLINE, Counters, Reference
+from anys3.store.interface import Corrupt
+
+u64 = st.integers(0, 2**64 - 1)
+short = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+ascii_text = st.text(st.characters(max_codepoint=126, min_codepoint=33), max_size=80)
+times = st.integers(-(2**63), 2**63 - 1)
+pairs = st.lists(st.tuples(short, short), max_size=10).map(tuple)
+checksums = st.none() | st.builds(
+    Checksum,
+    st.sampled_from(["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"]),
+    st.sampled_from(["FULL_OBJECT", "COMPOSITE"]),
+    ascii_text,
+)
+references = st.builds(Reference, st.sampled_from([INLINE, BLOB]), u64, u64, st.integers(0, 2**32 - 1))
+parts = st.builds(Part, st.integers(0, 65_535), u64, ascii_text, times, checksums)
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> Entry:
+    stored = draw(st.binary(max_size=60))
+    return Entry(
+        draw(u64),
+        draw(times),
+        draw(ascii_text),
+        draw(st.binary(max_size=60)) + stored,
+        stored,
+        draw(st.binary(max_size=60)),
+        draw(checksums),
+        draw(pairs),
+        draw(st.integers(0, 10_000)),
+        draw(ascii_text),
+        draw(u64),
+    )
+
+
+@given(entries(), references)
+def test_an_entry_is_read_as_it_was_written(entry: Entry, reference: Reference) -> None:
+    reference = reference._replace(size=entry.size)
+    row = records.encode_entry(entry, reference, entry.sequence)
+    found = records.decode_entry(row)
+    assert type(found) is Entry
+    assert found.content == reference
+    assert records.entry_reference(row) == reference
+    assert records.entry_listing(row) == entry.listing
+    assert records.entry_sequence(row) == entry.sequence
+    fields = [
+        "size",
+        "modified_ms",
+        "etag",
+        "headers",
+        "stored",
+        "listing",
+        "checksum",
+        "tags",
+        "part_count",
+        "upload_id",
+        "sequence",
+    ]
+    assert [getattr(found, name) for name in fields] == [getattr(entry, name) for name in fields]
+
+
+def test_an_entry_that_was_read_is_frozen() -> None:
+    found = records.decode_entry(GOLDEN_ENTRY)
+    with pytest.raises(AttributeError):
+        found.size = 1  # type: ignore[misc]
+
+
+@given(st.lists(st.tuples(parts, references), max_size=5))
+def test_parts_in_a_manifest_are_read_as_they_were_written(given_parts: list[tuple[Part, Reference]]) -> None:
+    encoded = [(reference.size, records.encode_part(part, reference)) for part, reference in given_parts]
+    chunks = records.encode_manifest([(size % 1000, record) for size, record in encoded])
+    found = [part for chunk in chunks for part in records.chunk_parts(chunk)]
+    assert [(one.number, one.etag, one.modified_ms, one.checksum, one.content) for one in found] == [
+        (part.number, part.etag, part.modified_ms, part.checksum, reference)
+        for part, reference in given_parts
+    ]
+
+
+@pytest.mark.known_mistake(49)
+def test_a_manifest_of_ten_thousand_parts_is_kept_in_small_chunks() -> None:
+    record = records.encode_part(Part(1, 7, "e" * 32, 0), Reference(BLOB, 1, 7, 0))
+    chunks = records.encode_manifest([(7, record)] * 10_000)
+    assert len(chunks) == 40
+    assert max(len(chunk) for chunk in chunks) < 20_000
+    assert [records.chunk_span(chunk) for chunk in chunks[:2]] == [(0, 1792), (1792, 1792)]
+
+
+@given(
+    st.builds(
+        Upload,
+        st.just(b"key"),
+        ascii_text,
+        times,
+        st.binary(max_size=60),
+        pairs,
+        st.none() | st.just("CRC32"),
+        st.none() | st.just("COMPOSITE"),
+        short,
+        u64,
+    ),
+    u64,
+)
+def test_an_upload_is_read_as_it_was_written(upload: Upload, row_id: int) -> None:
+    row = records.encode_upload(upload, row_id)
+    assert records.decode_upload(b"key", row) == upload
+    assert records.upload_row_id(row) == row_id
+
+
+rules = st.lists(
+    st.builds(
+        CorsRule,
+        st.lists(short, max_size=2).map(tuple),
+        st.just(("GET",)),
+        st.just(()),
+        st.lists(short, max_size=2).map(tuple),
+        st.none() | st.integers(),
+        st.none() | short,
+    ),
+    max_size=2,
+).map(tuple)
+
+
+@given(
+    st.builds(Bucket, st.just("name"), u64, times, short, st.booleans(), st.none() | rules, st.none() | rules)
+)
+def test_a_bucket_is_read_as_it_was_written(bucket: Bucket) -> None:
+    assert configuration.decode_bucket("name", configuration.encode_bucket(bucket)) == bucket
+
+
+@given(st.builds(AccessKey, st.just("id"), short, short, grants=st.dictionaries(short, st.builds(Grant))))
+def test_a_key_is_read_as_it_was_written(key: AccessKey) -> None:
+    assert configuration.decode_key("id", configuration.encode_key(key)) == key
+
+
+GOLDEN = [
+    (
+        "01020000000300000000000010000000000000000005000000000000000900000000000000070000000b000000040000"
+        "00020002020204040000000d3c613e453a537465316162633d75702d315b5b2274222c2022c3a9225d5d"
+    ),
+    "000301000000000000000800000000000000060000000c000000000000000502090465316162633d",
+    (
+        "010000000000000006000000000000000500000000000000040000000253745b2275222c205b5d2c2022435243333222"
+        "2c2022434f4d504f53495445222c20226d65225d"
+    ),
+    "000000010000000000000002000000000000000300000000000000040000000000000005",
+    "020000000000000007",
+]
+GOLDEN_ENTRY = bytes.fromhex(GOLDEN[0])
+
+
+@pytest.mark.requirement("CON-07")
+@pytest.mark.known_mistake(52)
+def test_the_layout_of_format_1_does_not_move() -> None:
+    entry = Entry(
+        4096,
+        5,
+        "e1",
+        b"E:St",
+        b"St",
+        b"<a>",
+        Checksum("CRC32", "COMPOSITE", "abc="),
+        (("t", "é"),),
+        2,
+        "up-1",
+    )
+    part = Part(3, 6, "e1", 5, Checksum("SHA256", "FULL_OBJECT", "abc="))
+    found = [
+        records.encode_entry(entry, Reference(BLOB, 7, 4096, 11), 9).hex(),
+        records.encode_part(part, Reference(INLINE, 8, 6, 12)).hex(),
+        records.encode_upload(Upload(b"k", "u", 5, b"St", (), "CRC32", "COMPOSITE", "me", 4), 6).hex(),
+        records.encode_counters(Counters(1, 2, 3, 4, 5)).hex(),
+        records.encode_freed(BLOB, 7).hex(),
+    ]
+    assert found == GOLDEN
+
+
+def test_a_row_of_an_unknown_version_is_corrupt() -> None:
+    with pytest.raises(Corrupt):
+        records.decode_entry(b"\2" + bytes(100))
+    with pytest.raises(Corrupt):
+        records.decode_upload(b"k", b"\2" + bytes(100))
