@@ -40,6 +40,7 @@ from anys3.store.interface import (
     PutUpload,
     StoreError,
     StoreFull,
+    Unavailable,
 )
 from tests.store.suite import (
     change,
@@ -762,3 +763,24 @@ def hold_slot(path: Path, pipe: Any) -> None:
         pipe.recv()
 
     on_store(path, use, slot=3)
+
+
+def test_a_closed_store_is_unavailable(path: Path) -> None:
+    async def use() -> None:
+        store = open_store(path)
+        bucket = await photos(store)
+        await store.close()
+        await store.close()
+        for asked in (
+            store.entry(bucket, b"k"),
+            store.open(bucket, b"k"),
+            store.list(bucket, b"", b"", b"", 1),
+            store.bucket("photos"),
+            store.keys(),
+            store.uploads(bucket, b"", b"", b"", None, 1),
+            put(store, bucket, b"k", b""),
+        ):
+            with pytest.raises(Unavailable):
+                await asked
+
+    asyncio.run(use())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import lmdb
 
 from anys3.model import AccessKey, Bucket, Entry, Upload
 from anys3.store import interface, paging
@@ -19,7 +22,7 @@ from anys3.store.embedded.changes import Batch
 from anys3.store.embedded.committer import Committer
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import INLINE, MANIFEST, Reference, crc32, pack_id
-from anys3.store.embedded.index import Index
+from anys3.store.embedded.index import Index, translate
 from anys3.store.embedded.janitor import Janitor
 from anys3.store.embedded.multipart import ManifestSource, read_manifest
 from anys3.store.interface import (
@@ -73,7 +76,6 @@ class EmbeddedStore:
         """Use `open_store`."""
         self.path = path
         self.index = index
-        self._begin = index.env.begin
         self._control = control
         self._ids = range(0)
         self._ids_lock = threading.Lock()
@@ -85,6 +87,23 @@ class EmbeddedStore:
         self._is_closed = False
         self._recheck_at = 0.0
         self._check_generation()
+
+    def _begin(self) -> Any:
+        try:
+            return self.index.env.begin()
+        except lmdb.Error as error:
+            raise translate(error) from error
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Any]:
+        """Hold a read transaction; where microseconds count, `_begin` and `abort` are used instead."""
+        txn = self._begin()
+        try:
+            yield txn
+        except lmdb.Error as error:
+            raise translate(error) from error
+        finally:
+            txn.abort()
 
     def _after_commit(self, batch: Batch) -> None:
         if batch.has_new_configuration:
@@ -129,7 +148,8 @@ class EmbeddedStore:
     def _check_generation(self) -> None:
         """Tell the generation again, in case that its process ended before it could."""
         self._recheck_at = time.monotonic() + _RECHECK_S
-        true = self.index.counters().generation
+        with self._reading() as txn:
+            true = self.index.counters(txn).generation
         if self._control.generation() < true:
             self._control.tell_generation(true)
 
@@ -141,7 +161,7 @@ class EmbeddedStore:
 
     async def keys(self) -> list[AccessKey]:
         """Return all keys, by access key id."""
-        with self._begin() as txn, txn.cursor(db=self.index.keys) as cursor:
+        with self._reading() as txn, txn.cursor(db=self.index.keys) as cursor:
             return [configuration.decode_key(name.decode(), raw) for name, raw in cursor]
 
     async def put_key(self, key: AccessKey) -> None:
@@ -161,7 +181,7 @@ class EmbeddedStore:
 
     async def buckets(self, after: str = "", prefix: str = "", limit: int = 10_000) -> list[Bucket]:
         """Return the first `limit` buckets after that name and with that prefix, by name."""
-        with self._begin() as txn:
+        with self._reading() as txn:
             return configuration.buckets(self.index, txn, after, prefix, limit)
 
     async def create_bucket(self, bucket: Bucket) -> Bucket:
@@ -181,6 +201,8 @@ class EmbeddedStore:
         txn = self._begin()
         try:
             raw: bytes | None = txn.get(place, db=table)
+        except lmdb.Error as error:
+            raise translate(error) from error
         finally:
             txn.abort()
         return raw
@@ -206,6 +228,8 @@ class EmbeddedStore:
         txn = self._begin()
         try:
             raw = self._entry(txn, bucket, key)
+        except lmdb.Error as error:
+            raise translate(error) from error
         finally:
             txn.abort()
         return None if raw is None else records.decode_entry(raw)
@@ -222,6 +246,8 @@ class EmbeddedStore:
             assert isinstance(reference, Reference)
             if reference.kind == INLINE:
                 return Opened(entry, self._inline(txn, reference), None)
+        except lmdb.Error as error:
+            raise translate(error) from error
         finally:
             txn.abort()
         return self._open_files(bucket, key)
@@ -236,11 +262,12 @@ class EmbeddedStore:
 
     def _open_files(self, bucket: Bucket, key: bytes) -> Opened | None:
         """Open an object that is not inline: under a pin, which only parts need for longer."""
-        pin = self.index.counters().sequence
+        with self._reading() as txn:
+            pin = self.index.counters(txn).sequence
         self._control.pin(pin)
         is_kept = False
         try:
-            with self._begin() as txn:
+            with self._reading() as txn:
                 raw = self._entry(txn, bucket, key)
                 if raw is None:
                     return None
@@ -269,7 +296,7 @@ class EmbeddedStore:
         fragment = records.entry_listing
         namespace = pack_id(bucket.id)
         entries = self.index.entries
-        with self._begin() as txn:
+        with self._reading() as txn:
             start, tail = (after, strides.BEHIND) if after and after >= prefix else (prefix, b"")
             flat = strides.flat_page(txn, entries, namespace, start, tail, prefix, delimiter, limit)
             if flat is not None and flat[0]:
@@ -318,7 +345,7 @@ class EmbeddedStore:
 
     async def upload(self, bucket: Bucket, key: bytes, upload_id: str) -> Upload | None:
         """Return an unfinished upload of that key, else None."""
-        with self._begin() as txn:
+        with self._reading() as txn:
             raw = self._upload(txn, bucket, key, upload_id)
             if raw is None:
                 self._check_bucket(txn, bucket)
@@ -339,7 +366,7 @@ class EmbeddedStore:
         if after_upload_id is not None:
             name = after_upload_id.encode()[: strides.MAX_UPLOAD_ID].split(b"\0")[0]
             within = strides.UPLOAD + name + b"\0"
-        with self._begin() as txn:
+        with self._reading() as txn:
             self._check_bucket(txn, bucket)
             namespace = pack_id(bucket.id)
 
@@ -357,7 +384,7 @@ class EmbeddedStore:
         self, bucket: Bucket, key: bytes, upload_id: str, after: int = 0, limit: int = 10_000
     ) -> Parts:
         """Return the parts with numbers above `after`, ascending. Raises NoSuchUpload."""
-        with self._begin() as txn:
+        with self._reading() as txn:
             raw = self._upload(txn, bucket, key, upload_id)
             if raw is None:
                 self._check_bucket(txn, bucket)
@@ -376,7 +403,7 @@ class EmbeddedStore:
 
     async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, Parts] | None:
         """Return the current entry and its parts if that upload made it, else None (CPL-13, CPL-18)."""
-        with self._begin() as txn:
+        with self._reading() as txn:
             raw = self._entry(txn, bucket, key)
             if raw is None:
                 return None
