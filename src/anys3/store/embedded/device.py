@@ -58,12 +58,19 @@ def open_to_read(path: Path) -> int:
 
 
 def reserve(descriptor: int, length: int) -> None:
-    """Reserve room for a file, where the file system can. Raises OSError ENOSPC."""
+    """Reserve room for a file, where the file system can. Raises OSError ENOSPC, and then reserves nothing.
+
+    Asked first, because a file system takes all that it has before it says that it was not enough.
+    """
     if not hasattr(os, "posix_fallocate") or length == 0:
         return
+    device = os.fstatvfs(descriptor)
+    if length > device.f_bavail * device.f_frsize:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     try:
         os.posix_fallocate(descriptor, 0, length)
     except OSError as error:
+        os.ftruncate(descriptor, 0)
         if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
             raise
 
