@@ -93,24 +93,24 @@ class Janitor:
         ready = [one for one in freed if oldest is None or unpack_id(one[0]) <= oldest]
         for at in range(0, len(ready), _ROWS_A_STEP):
             step = ready[at : at + _ROWS_A_STEP]
-            while self._remove_some(step):
-                pass
+            while step:
+                step = self._remove_some(step)
         return [one for one in freed if oldest is not None and unpack_id(one[0]) > oldest]
 
-    def _remove_some(self, step: list[Freed]) -> bool:
-        """Remove some of a step's contents, then their rows; True if there is more to be done for it."""
+    def _remove_some(self, step: list[Freed]) -> list[Freed]:
+        """Remove some of a step's contents, then their rows; return what there is more of."""
         rows: list[tuple[str, bytes]] = []
         done: list[tuple[str, bytes]] = []
-        is_more = False
+        more: list[Freed] = []
         for row, kind, content_id in step:
             if kind in (BLOB, INLINE):
                 self._remove_content(Reference(kind, content_id, 0, 0), rows)
             elif self._remove_group(kind, content_id, rows):
-                is_more = True
+                more.append((row, kind, content_id))
                 continue
             done.append(("freed", row))
         self._committer.run(_delete_rows, rows + done)
-        return is_more
+        return more
 
     def _remove_group(self, kind: int, group_id: int, rows: list[tuple[str, bytes]]) -> bool:
         """Remove some parts of a manifest or of an upload; True if there are more."""
