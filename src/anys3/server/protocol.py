@@ -33,7 +33,8 @@ _HAND_OVER_MIN = 256 << 10
 _REPEATED_MAX = 100
 _PARTIAL_SLACK = 4096
 _UNCHECKED_MAX = 4096
-"""A head that came whole in a read of that size is within all limits."""
+_UNCHECKED_HEADERS = 64
+"""A head that came whole in a read of that size, and has no more headers, is within all limits."""
 
 
 class Refused(Exception):
@@ -162,7 +163,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def buffer_updated(self, count: int) -> None:
         """Read `count` bytes."""
-        if self._phase == LINGER or self._is_last:
+        phase = self._phase
+        if phase == LINGER or (self._is_last and (phase == IDLE or self._is_unreadable)):
             self._drop(count)
             return
         self._is_bulk = count > _UNCHECKED_MAX
@@ -239,7 +241,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         method = parser.get_method()
         if not parser.should_keep_alive() or b"connection" in headers:
             self._read_version(headers)
-        if self._is_bulk or self._carried:
+        if self._is_bulk or self._carried or len(headers) > _UNCHECKED_HEADERS:
             self._check_sizes(target, headers)
         if target[:1] != b"/":
             target = _origin_form(method, target, headers)
@@ -303,8 +305,9 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def _stopped(self, reason: BaseException | None) -> None:
         """Refuse what the parser stopped at."""
-        if self._is_last and self._incoming is None:
-            return  # bytes after the last message of this connection
+        if self._is_last and self._phase in (IDLE, LINGER):
+            self._is_unreadable = True  # bytes after the last message of this connection
+            return
         if not isinstance(reason, Refused):
             self.connections.log.error("a parser callback failed", exc_info=reason)
             reason = _refusal("InternalError")
@@ -592,15 +595,14 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._left -= count
             if self._left <= 0:
                 self._transport.close()
-        elif self._incoming is not None and not self._is_unreadable:
-            # A chunked body, or the rest of the last message: only the parser knows where it ends.
-            carried = self._carried
+        elif self._phase == LINGER and self._incoming is not None and not self._is_unreadable:
+            carried = self._carried  # a chunked body: only the parser knows where it ends
             self._feed(self._view[:count])
-            self._carried = carried if self._phase == LINGER else 0
-            if self._phase == LINGER and self._incoming is None:
+            self._carried = carried
+            if self._incoming is None:
                 self._transport.close()
-            else:
-                self.regulate()
+        elif self._incoming is not None:
+            self._incoming.received += count
 
     # --- flow control, timeouts, end ------------------------------------------------------------------
 
@@ -707,7 +709,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
                 self._parser = httptools.HttpRequestParser(self)
                 self._end_incoming()
             else:
-                self._is_last = True
+                self._is_last = self._is_unreadable = True
             self.regulate()
 
     async def in_pool(self, work: Callable[[], None]) -> None:
