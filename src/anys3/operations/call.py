@@ -70,6 +70,7 @@ class Call:
     find_bucket: Callable[[str], object]
     row: Bucket | None = None
     form: PostForm | None = None
+    now_us: int = 0
 
     @property
     def bucket(self) -> Bucket:

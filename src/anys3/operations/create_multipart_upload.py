@@ -26,7 +26,7 @@ async def create_multipart_upload(call: Call, want: CreateMultipartUploadInput) 
     current = await call.store.entry(call.bucket, call.key)
     upload = Upload(
         key=call.key,
-        upload_id=uploads.new_id(call.now_ms, call.bucket.id, call.key, call.random(12)),
+        upload_id=uploads.new_id(call.now_us, call.bucket.id, call.key, call.random(12)),
         initiated_ms=call.now_ms,
         stored=stored,
         tags=tags,

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from hashlib import blake2b
 
-_TIME_DIGITS = 12
+_TIME_DIGITS = 14
 _OWNER_DIGITS = 8
-_ID = re.compile(r"[0-9a-f]{20}(?:[0-9a-f]{2}){8,32}")
+_ID = re.compile(r"[0-9a-f]{22}(?:[0-9a-f]{2}){8,32}")
 
 
-def new_id(now_ms: int, bucket_id: int, key: bytes, random: bytes) -> str:
+def new_id(now_us: int, bucket_id: int, key: bytes, random: bytes) -> str:
     """Return the id of an upload that begins now; `random` is 8 to 32 unguessable bytes.
 
-    ASCII order is the order of time (LMU-01): 12 hexadecimal digits of it come first, then 8 of a hash of
-    the bucket and the key, then the random ones.
+    ASCII order is the order of time (LMU-01): 14 hexadecimal digits of it come first, in microseconds, so
+    that uploads begun one after the other keep their order; then 8 of a hash of the bucket and the key,
+    then the random ones.
     """
-    return f"{now_ms:0{_TIME_DIGITS}x}{_owner(bucket_id, key)}{random.hex()}"
+    return f"{now_us:0{_TIME_DIGITS}x}{_owner(bucket_id, key)}{random.hex()}"
 
 
 def belongs(upload_id: str, bucket_id: int, key: bytes) -> bool | None:

@@ -119,6 +119,7 @@ class Application:
             self.find_bucket,
             row,
             form,
+            int(now * 1_000_000),
         )
         output = await HANDLERS[operation.name](call, want)
         return encoding.encode(operation, output)
