@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable
+from importlib import import_module
 
 import pytest
 
@@ -402,7 +403,7 @@ def test_more_than_5_gib_of_a_source_is_refused(
     s3: RawClient, bucket: str, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The limit is lowered for this server, which runs in this process: 5 GiB would take minutes.
-    monkeypatch.setattr("anys3.operations.upload_part_copy.MAX_SINGLE_BYTES", 1000)
+    monkeypatch.setattr(import_module("anys3.operations.upload_part_copy"), "MAX_SINGLE_BYTES", 1000)
     put(s3, bucket, "large", b"x" * 1001)
     assert upload.copy(1, f"{bucket}/large").verdict == (400, "InvalidRequest")
     assert upload.copy(1, f"{bucket}/large", "bytes=0-999").verdict == (200, "")

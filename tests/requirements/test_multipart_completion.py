@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
 
@@ -23,7 +24,7 @@ def upload(s3: RawClient, bucket: str) -> Upload:
 @pytest.fixture
 def no_minimum(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Lower the least size of a part for this server, which runs in this process."""
-    monkeypatch.setattr("anys3.operations.complete_multipart_upload.MIN_PART_BYTES", 0)
+    monkeypatch.setattr(import_module("anys3.operations.complete_multipart_upload"), "MIN_PART_BYTES", 0)
     yield
 
 
