@@ -118,7 +118,7 @@ def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
     """Add one setting; without a default, so that what was not typed is absent."""
     absent: Any = argparse.SUPPRESS
     if option.name == "dir":
-        parser.add_argument("dir", nargs="?", default=absent, type=Path, metavar="DIR", help=option.help)
+        parser.add_argument("dir", nargs="?", type=Path, metavar="DIR", help=option.help)
     elif option.name == "sigv2":
         action = argparse.BooleanOptionalAction
         parser.add_argument(option.flag, action=action, default=absent, help=option.help)

@@ -37,10 +37,10 @@ def parse_profiles(text: str) -> frozenset[str]:
     return chosen
 
 
-def parse_annex(text: str) -> frozenset[str] | None:
-    """Return the annex calls to serve: `all` (None), `none`, or names with commas. Raises ValueError."""
+def parse_annex(text: str) -> frozenset[str]:
+    """Return the annex calls to serve: `all`, `none`, or names with commas. Raises ValueError."""
     if text in ("all", "none"):
-        return None if text == "all" else frozenset()
+        return catalogue.annex_names() if text == "all" else frozenset()
     names = frozenset(name.strip() for name in text.split(",") if name.strip())
     unknown = sorted(names - catalogue.annex_names())
     if unknown or not names:
