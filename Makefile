@@ -26,7 +26,7 @@ test-interop: $(VENV)/installed-dev
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile tests/interop
 
 docs: $(VENV)/installed-dev
-	$(BIN)/python -m docs.generate
+	$(BIN)/python -m anys3.cli.reference > docs/cli.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

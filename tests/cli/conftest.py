@@ -58,7 +58,9 @@ class CommandLine:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("ANYS3_", "AWS_", "MINIO_"))
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ANYS3_", "AWS_", "MINIO_"))
         }
         self.started: list[subprocess.Popen[str]] = []
 

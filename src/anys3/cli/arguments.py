@@ -84,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"anys3 {anys3.__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(prog="anys3", dest="command", metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_key(commands)
     _add_bucket(commands)
@@ -169,7 +169,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def _add_key(commands: Any) -> None:
     parser = _command(commands, "key", "keys and what they may do", "anys3 key ACTION ...", KEY_EXAMPLES)
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = parser.add_subparsers(prog="anys3 key", dest="action", metavar="ACTION", required=True)
     create = _command(
         actions,
         "create",
@@ -207,7 +207,7 @@ def _add_bucket(commands: Any) -> None:
     parser = _command(
         commands, "bucket", "buckets and their settings", "anys3 bucket ACTION ...", BUCKET_EXAMPLES
     )
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = parser.add_subparsers(prog="anys3 bucket", dest="action", metavar="ACTION", required=True)
     _add_common(_command(actions, "list", "list the buckets", "anys3 bucket list [OPTIONS]"))
     for name, summary in (
         ("create", "make a bucket that the root key owns"),
