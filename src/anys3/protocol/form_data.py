@@ -46,6 +46,8 @@ class FormDecoder:
         self._is_file_over = False
         self._is_closed = False
         self._seen = 0
+        # The file is searched from the line end before it, or an empty file would hide its delimiter.
+        self._skipped = 0
 
     def feed(self, data: memoryview | bytes) -> list[memoryview]:
         """Return the bytes of the file that `data` holds or completes.
@@ -89,7 +91,8 @@ class FormDecoder:
                     raise S3Error("MaxPostPreDataLengthExceededError")
                 self.file_name = file_name.replace("\\", "/").rpartition("/")[2]
                 self.is_file_started = True
-                return self._feed_file(held[begin:], is_first=True)
+                self._skipped = 2
+                return self._feed_file(held[begin - 2 :])
             end = held.find(self._delimiter, begin - 2)
             if end < 0:
                 self._held = held
@@ -113,23 +116,22 @@ class FormDecoder:
             return None
         return held[line:head_end], head_end + 4
 
-    def _feed_file(self, held: bytes, *, is_first: bool = False) -> list[memoryview]:
+    def _feed_file(self, held: bytes) -> list[memoryview]:
         if self._is_file_over:
             self._feed_rest(held)
             return []
         end = held.find(self._delimiter)
-        if is_first and held.startswith(self._delimiter[2:]):
-            end = 0
         if end >= 0:
             self._is_file_over = True
             self._feed_rest(held[end:])
-            return [memoryview(held)[:end]] if end else []
-        # The delimiter may have begun at the end: hold back what could be its beginning.
-        keep = held.rfind(b"\r", max(0, len(held) - len(self._delimiter) + 1))
-        if keep < 0:
-            return [memoryview(held)] if held else []
-        self._held = held[keep:]
-        return [memoryview(held)[:keep]] if keep else []
+        else:
+            # The delimiter may have begun at the end: hold back what could be its beginning.
+            end = held.rfind(b"\r", max(0, len(held) - len(self._delimiter) + 1))
+            end = len(held) if end < 0 else end
+            self._held = held[end:]
+        start = min(self._skipped, end)
+        self._skipped -= start
+        return [memoryview(held)[start:end]] if start < end else []
 
     def _feed_rest(self, held: bytes) -> None:
         """Look at what follows the file, for a second one."""
@@ -140,9 +142,7 @@ class FormDecoder:
         while (part := self._next_part(rest)) is not None:
             head, begin = part
             if _disposition(head)[0] == "file":
-                raise S3Error(
-                    "IncorrectNumberOfFilesInPostRequest", ArgumentName="file", ArgumentValue="2"
-                )
+                raise S3Error("IncorrectNumberOfFilesInPostRequest", ArgumentName="file", ArgumentValue="2")
             rest = rest[begin - 2 :]
 
 

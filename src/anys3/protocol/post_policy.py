@@ -39,7 +39,10 @@ def check(policy: str, fields: Mapping[str, str], bucket: str, now_s: int) -> Le
         raise _invalid("'conditions' must be a list")
     for condition in conditions:
         if isinstance(condition, list) and condition and str(condition[0]).lower() == "content-length-range":
-            length_range = _length_range(condition)
+            fewest, most = _length_range(condition)
+            if length_range is not None:
+                fewest, most = max(fewest, length_range[0]), min(most, length_range[1])
+            length_range = (fewest, most)
             continue
         name, operator, operand = _read(condition)
         covered.add(name)
@@ -48,7 +51,9 @@ def check(policy: str, fields: Mapping[str, str], bucket: str, now_s: int) -> Le
         if operator == "starts-with" and name == "content-type":
             is_held = all(one.strip().startswith(operand) for one in value.split(","))
         if not is_held:
-            raise S3Error("AccessDenied", f"Invalid according to Policy: Policy Condition failed: {_show(condition)}")
+            raise S3Error(
+                "AccessDenied", f"Invalid according to Policy: Policy Condition failed: {_show(condition)}"
+            )
     for name in sent:
         if name not in covered and name not in _EXEMPT and not name.startswith("x-ignore-"):
             raise S3Error("AccessDenied", f"Invalid according to Policy: Extra input fields: {name}")
@@ -86,7 +91,7 @@ def _read(condition: object) -> tuple[str, str, str]:
             raise _invalid("a simple condition must have exactly one property")
         ((name, operand),) = condition.items()
         operator = "eq"
-    elif isinstance(condition, list) and len(condition) == 3:  # noqa: PLR2004 (operator, field, operand)
+    elif isinstance(condition, list) and len(condition) == 3:
         operator, name, operand = condition
         if not isinstance(operator, str) or not isinstance(name, str) or not name.startswith("$"):
             raise _invalid(f"the condition {_show(condition)} is not of the form [operator, $field, value]")
@@ -103,7 +108,7 @@ def _read(condition: object) -> tuple[str, str, str]:
 
 
 def _length_range(condition: list[object]) -> LengthRange:
-    if len(condition) != 3:  # noqa: PLR2004 (name, fewest, most)
+    if len(condition) != 3:
         raise _invalid("content-length-range takes two numbers")
     try:
         fewest, most = (int(str(number)) for number in condition[1:])
