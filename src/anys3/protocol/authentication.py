@@ -178,14 +178,14 @@ def read_form(fields: Mapping[str, str]) -> Claim:
     """Return the claim of a POST form; field names are in lower case.
 
     Raises S3Error InvalidArgument if some fields of the signature are missing or do not parse (POST-09),
-    InvalidToken for a session token (AUTH-14).
+    AccessDenied if all are: nobody uploads anonymously; InvalidToken for a session token (AUTH-14).
     """
     if "x-amz-security-token" in fields:
         raise S3Error("InvalidToken")
     if fields.keys() & {"x-amz-signature", "x-amz-credential", "x-amz-algorithm", "x-amz-date"}:
         return _read_v4_form(fields)
     if not fields.keys() & {"awsaccesskeyid", "signature"}:
-        return ANONYMOUS_CLAIM
+        raise S3Error("AccessDenied", log="a form without a signature")
     for name in ("awsaccesskeyid", "signature", "policy"):
         _form_field(fields, name)
     access_key_id, policy = fields["awsaccesskeyid"], fields["policy"]

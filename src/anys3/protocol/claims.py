@@ -519,6 +519,8 @@ class FormClaim(Claim):
             _compare_v2(self, secret, [self.policy], self.signature)
         elif not hmac.compare_digest(sign_policy(secret, *self.scope, self.policy), self.signature):
             raise _mismatch(self, StringToSign=_text(self.policy))
+        # The policy covers the form's fields; a header beside the form would be covered by nothing (POST-07).
+        _check_all_signed(request.headers, (), but={b"x-amz-content-sha256"})
         return Proof()
 
 
