@@ -95,12 +95,10 @@ async def _repeat(call: Call, upload_id: str | None, listed: list[Listed]) -> An
 
 def _read_parts(body: bytes) -> list[Listed]:
     """Read the document. Raises S3Error InvalidRequest, MalformedXML, InvalidPartOrder (CPL-05, CPL-09)."""
-    if not body.strip():
-        raise S3Error("InvalidRequest", "You must specify at least one part")
     document = xml.parse(body, root="CompleteMultipartUpload")
     listed = [_read_part(node) for node in document.all("Part")]
     if not listed:
-        raise S3Error("MalformedXML", "You must specify at least one part")
+        raise S3Error("InvalidRequest", "You must specify at least one part")
     if any(later.number <= earlier.number for earlier, later in zip(listed, listed[1:], strict=False)):
         raise S3Error("InvalidPartOrder")
     return listed

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from anys3.operations.publishing import checksum_lines
 from anys3.protocol import conditions, metadata, ranges
@@ -29,8 +28,7 @@ OVERRIDES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What to answer: status, header lines, and which slice of the object."""
 
     status: int
@@ -67,7 +65,9 @@ def plan_reading(call: Call, want: ReadInput, entry: Entry, parts: Sequence[Part
         )
         if conditions.is_not_modified(asked, entry.etag, entry.modified_ms, call.now_ms):
             return None
-    headers = _override(call, want, entry.headers)
+    headers = entry.headers
+    if call.request.query:
+        headers = _override(call, want, headers)
     is_checksum_wanted = want.checksum_mode is not None and want.checksum_mode.upper() == b"ENABLED"
     if want.part_number is not None:
         return _part(want, entry, parts, headers, is_checksum_wanted=is_checksum_wanted)

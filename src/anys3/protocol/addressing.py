@@ -36,6 +36,8 @@ def parse(path: bytes, host: bytes, domains: tuple[bytes, ...]) -> Target:
     name, _, key = path[1:].partition(b"/")
     if not name:
         raise S3Error("InvalidBucketName", BucketName="")
+    if b"%" not in path and path.isascii():
+        return Target(name.decode(), key or None)
     return Target(_decode(name).decode(), _decode(key) or None)
 
 

@@ -67,16 +67,18 @@ class Application:
         self._realm = authentication.Realm(service.region, service.allow_sigv2)
         self._router = Router(service.profiles, service.annex)
         self._generation = -1
-        self._keys: dict[str, AccessKey | None] = {}
-        self._buckets: dict[str, Bucket | None] = {}
-        self._request_ids = map(f"{random(4).hex().upper()}{{:08X}}".format, itertools.count(1))
+        self._keys: dict[str, AccessKey] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._id_prefix = random(4).hex().upper()
+        self._id_numbers = itertools.count(1)
 
     def new_request_id(self) -> str:
         """Return an id that no other request of any worker has (HTTP-05)."""
-        return next(self._request_ids)
+        return self._id_prefix + "%08X" % next(self._id_numbers)
 
     async def handle(self, request: Request) -> Answer:
         """Answer one S3 request."""
+        self._forget_outdated()
         try:
             answer = await self._answer(request)
         except S3Error as error:
@@ -93,7 +95,9 @@ class Application:
         now = self._clock()
         form = await forms.open_form(request, target) if forms.is_post_form(request, target) else None
         claim = authentication.read(request, query) if form is None else authentication.read_form(form.fields)
-        key = None if claim.access_key_id is None else await self.find_key(claim.access_key_id)
+        key = None
+        if claim.access_key_id is not None:
+            key = self._keys.get(claim.access_key_id) or await self.find_key(claim.access_key_id)
         identity, proof = self._prove(request, claim, key, target, now)
         if proof.signed_query_headers:
             request.headers.update(proof.signed_query_headers)
@@ -151,7 +155,9 @@ class Application:
         signature learns nothing of what exists (ERR-04).
         """
         permission = operation.permission
-        bucket = await self.find_bucket(target.bucket) if target.bucket is not None else None
+        bucket = None
+        if target.bucket is not None:
+            bucket = self._buckets.get(target.bucket) or await self.find_bucket(target.bucket)
         if permission == "none":
             return bucket
         key = identity.key
@@ -172,33 +178,28 @@ class Application:
         return bucket
 
     async def find_key(self, access_key_id: str) -> AccessKey | None:
-        """Return an access key, as it is now."""
-        self._forget_outdated()
-        try:
-            return self._keys[access_key_id]
-        except KeyError:
-            pass
-        key = await self.store.key(access_key_id)
-        if key is not None and len(self._keys) < MAX_CACHED:
-            self._keys[access_key_id] = key
+        """Return an access key, as it was when the request came or later."""
+        cache = self._keys
+        key = cache.get(access_key_id)
+        if key is None:
+            key = await self.store.key(access_key_id)
+            if key is not None and len(cache) < MAX_CACHED:
+                cache[access_key_id] = key
         return key
 
     async def find_bucket(self, name: str) -> Bucket | None:
-        """Return a bucket's row, as it is now; None for what can't be the name of one."""
-        if len(name) > MAX_BUCKET_NAME:
-            return None
-        self._forget_outdated()
-        try:
-            return self._buckets[name]
-        except KeyError:
-            pass
-        bucket = await self.store.bucket(name)
-        if bucket is not None and len(self._buckets) < MAX_CACHED:
-            self._buckets[name] = bucket
+        """Return a bucket's row, as it was when the request came or later; None for what is no name of one."""
+        cache = self._buckets
+        bucket = cache.get(name)
+        if bucket is None and len(name) <= MAX_BUCKET_NAME:
+            bucket = await self.store.bucket(name)
+            if bucket is not None and len(cache) < MAX_CACHED:
+                cache[name] = bucket
         return bucket
 
     def _forget_outdated(self) -> None:
-        # The number is read before the rows: what changes in between is looked up again next time.
+        # The number is read before the rows, and rows go into the dictionary that was there when they were
+        # asked for: what changes in between is looked up again by the next request.
         generation = self.store.generation()
         if generation != self._generation:
             self._keys = {}

@@ -68,4 +68,4 @@ def check_form(
         header = "x-amz-acl" if name == "acl" else name
         if header == "content-md5" or (header.startswith("x-amz-") and header not in _SIGNING_FIELDS):
             request.headers[header.encode()] = value.encode()
-    return replace(target, key=fields["key"].encode()), replace(form, length_range=length_range)
+    return target._replace(key=fields["key"].encode()), replace(form, length_range=length_range)

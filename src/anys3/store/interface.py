@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from anys3.model import AccessKey, Bucket, Entry, Part, Upload
 from anys3.protocol.http import Content
@@ -187,8 +187,7 @@ class Mutation:
     expect: tuple[Expectation, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """A durable mutation. Sequences rise with every commit of the store."""
 
     sequence: int
@@ -225,8 +224,7 @@ class UploadListing:
     is_truncated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """An object held open at one moment: its row, and its bytes if they are inline, else a way to them.
 
     Exactly one of `inline` and `source` is set. Objects made of parts always come with a `source`.
