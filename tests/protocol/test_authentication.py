@@ -701,8 +701,8 @@ def test_a_form_signed_for_another_region_service_or_day_is_refused() -> None:
 
 
 @pytest.mark.requirement("POST-09")
-def test_a_form_without_a_signature_is_anonymous() -> None:
-    assert authentication.read_form({"key": "a", "policy": "e30="}).kind == "anonymous"
+def test_a_form_without_a_signature_is_refused() -> None:
+    assert read_form_refusal({"key": "a", "policy": "e30="}) == "AccessDenied"
 
 
 @pytest.mark.requirement("POST-09")
