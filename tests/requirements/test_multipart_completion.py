@@ -154,9 +154,9 @@ def test_one_part_of_any_size_is_an_object(s3: RawClient, upload: Upload, size: 
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        (b"", "InvalidRequest"),
-        (b"<CompleteMultipartUpload/>", "MalformedXML"),
-        (b"<CompleteMultipartUpload></CompleteMultipartUpload>", "MalformedXML"),
+        (b"", "MalformedXML"),
+        (b"<CompleteMultipartUpload/>", "InvalidRequest"),
+        (b"<CompleteMultipartUpload></CompleteMultipartUpload>", "InvalidRequest"),
         (b"<CompleteMultipartUpload><Part>", "MalformedXML"),
         (b"no XML", "MalformedXML"),
         (b"<Delete><Object><Key>k</Key></Object></Delete>", "MalformedXML"),
