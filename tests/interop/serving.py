@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import http.client
 import ipaddress
@@ -65,7 +66,13 @@ class ServedProcess:
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self.home
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                cwd=self.home,
+                start_new_session=True,  # so that kill() takes the workers too
             )
         deadline = time.monotonic() + START_S
         while not self._answers():
@@ -75,11 +82,17 @@ class ServedProcess:
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """End the process the way a power cut would: SIGKILL, nothing flushed, no goodbye."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait(STOP_S)
-            self._process = None
+        """End the process and its workers the way a power cut would: SIGKILL, nothing flushed, no goodbye."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(STOP_S)
+        deadline = time.monotonic() + STOP_S
+        while _alive(self._process.pid):
+            assert time.monotonic() < deadline, "a worker outlived SIGKILL"
+            time.sleep(0.01)
+        self._process = None
 
     def restart(self) -> None:
         """Kill the process and start it again, on the same port and directory."""
@@ -110,6 +123,16 @@ class ServedProcess:
             return False
         finally:
             connection.close()
+
+
+def _alive(group: int) -> bool:
+    """Return whether a process of the group still runs; zombies have let go of their files and locks."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, pgrp = stat.read_text("utf-8", "replace").rpartition(")")[2].split()[:3]
+            if int(pgrp) == group and state not in "ZX":
+                return True
+    return False
 
 
 def free_port() -> int:

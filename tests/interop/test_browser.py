@@ -204,6 +204,7 @@ def test_a_browser_puts_and_posts_across_origins(
         kind, redirected = page.told.get(timeout=ANSWER_S)
         assert kind == "done", told
 
+    assert told["put"].get("status") == 200, told
     written = s3.get_object(Bucket=name, Key=put["Key"])
     assert written["Body"].read() == b"put by a browser"
     assert (written["ContentType"], written["Metadata"]) == ("text/x-browser", {"shade": "blue"})

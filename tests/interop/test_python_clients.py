@@ -89,22 +89,28 @@ def test_boto3_with_default_settings_does_the_everyday_operations(
     got = s3.get_object(Bucket=name, Key="odd/ü %2B+ 'x'")
     assert (got["Body"].read(), got["ContentType"], got["Metadata"]) == (b"body", "a/b", {"shade": "blue"})
     assert got["ETag"] == put["ETag"]
-    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    newer = s3.put_object(Bucket=name, Key="odd/ü %2B+ 'x'", Body=b"newer")
-    s3.put_object_tagging(Bucket=name, Key="odd/ü %2B+ 'x'", Tagging={"TagSet": [{"Key": "k", "Value": "v"}]})
+    tags = {"TagSet": [{"Key": "k", "Value": "v ü"}]}
+    s3.put_object_tagging(Bucket=name, Key="odd/ü %2B+ 'x'", Tagging=tags)
+    s3.copy_object(Bucket=name, Key="copy", CopySource={"Bucket": name, "Key": "odd/ü %2B+ 'x'"})
     with pytest.raises(ClientError) as refused:
-        s3.put_object(Bucket=name, Key="odd/ü %2B+ 'x'", Body=b"", IfMatch='"0"')
+        s3.put_object(Bucket=name, Key="copy", Body=b"", IfMatch='"0"')
     assert refused.value.response["Error"]["Code"] == "PreconditionFailed"
-    marker = s3.delete_object(Bucket=name, Key="odd/ü %2B+ 'x'")
-    assert marker["DeleteMarker"] is True
+    with pytest.raises(s3.exceptions.NoSuchKey):
+        s3.get_object(Bucket=name, Key="absent")
     served.restart()
-    versions = s3.list_object_versions(Bucket=name)
-    ids = [version["VersionId"] for version in versions["Versions"]]
-    assert ids == [newer["VersionId"], "null"]
-    assert [entry["VersionId"] for entry in versions["DeleteMarkers"]] == [marker["VersionId"]]
-    old = s3.get_object(Bucket=name, Key="odd/ü %2B+ 'x'", VersionId="null")
-    assert old["Body"].read() == b"body"
-    record_client("boto3", boto3.__version__, "default checksums, metadata, versions, tags, conditions")
+    assert s3.get_object_tagging(Bucket=name, Key="copy")["TagSet"] == tags["TagSet"]
+    assert s3.head_object(Bucket=name, Key="copy")["Metadata"] == {"shade": "blue"}
+    attributes = s3.get_object_attributes(Bucket=name, Key="copy", ObjectAttributes=["ETag", "ObjectSize"])
+    assert (attributes["ObjectSize"], attributes["ETag"]) == (4, put["ETag"].strip('"'))
+    removed = s3.delete_objects(Bucket=name, Delete={"Objects": [{"Key": "copy"}, {"Key": "absent"}]})
+    assert {entry["Key"] for entry in removed["Deleted"]} == {"copy", "absent"}
+    with pytest.raises(ClientError) as refused:
+        s3.delete_bucket(Bucket=name)
+    assert refused.value.response["Error"]["Code"] == "BucketNotEmpty"
+    s3.delete_object(Bucket=name, Key="odd/ü %2B+ 'x'")
+    s3.delete_bucket(Bucket=name)
+    what = "default checksums, metadata, tags, copy, conditions, attributes, batch delete"
+    record_client("boto3", boto3.__version__, what)
 
 
 def test_every_put_that_was_acknowledged_survives_a_kill_under_load(
