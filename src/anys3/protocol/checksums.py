@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -93,8 +93,8 @@ def decode(value: bytes, algorithm: ChecksumAlgorithm) -> bytes:
     Raises S3Error InvalidRequest if it is not base64 of the right length (PAY-12).
     """
     try:
-        decoded = b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
+        decoded = binascii.a2b_base64(value, strict_mode=True)
+    except ValueError:
         decoded = b""
     if len(decoded) != _LENGTHS[algorithm]:
         raise S3Error("InvalidRequest", f"Value for {HEADERS[algorithm].decode()} header is invalid.")

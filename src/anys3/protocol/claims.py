@@ -19,6 +19,7 @@ from anys3.protocol import sigv2
 from anys3.protocol.dates import iso, parse_amz_date, parse_http_date
 from anys3.protocol.http import Request
 from anys3.protocol.sigv4 import (
+    EMPTY_SHA256,
     SIGNATURE_LENGTH,
     UNSIGNED_PAYLOAD,
     Seal,
@@ -72,6 +73,9 @@ class Proof:
         self.payload_hash = payload_hash
         self.seal = seal
         self.signed_query_headers = signed_query_headers
+
+
+_EMPTY_PROOF = Proof(EMPTY_SHA256)
 
 
 class Claim:
@@ -223,14 +227,15 @@ class HeaderClaim(ScopedClaim):
         # Every signed x-amz-* header is there (or `values` fails), so one more means one unsigned (AUTH-04).
         if b"\n".join(headers).count(b"x-amz-") != signer.amz_count:
             _check_all_signed(headers, signer.names)
-        query = canonical_query(request.query)
+        query = canonical_query(request.query) if request.query else b""
         _compare(self, signer, request, query, payload_hash, amz_date, signature)
         if known is None and prefix is not None:
             _remember(self, prefix, secret, signer)
-        seal = None
+        if payload_hash == EMPTY_SHA256:
+            return _EMPTY_PROOF
         if payload_hash.startswith(_SIGNED_CHUNKS):
-            seal = Seal(signer, amz_date, signature)
-        return Proof(payload_hash, seal)
+            return Proof(payload_hash, Seal(signer, amz_date, signature))
+        return Proof(payload_hash)
 
 
 def _remember(claim: HeaderClaim, prefix: bytes, secret: str, signer: Signer) -> None:

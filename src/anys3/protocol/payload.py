@@ -110,12 +110,8 @@ def plan(headers: Mapping[bytes, bytes], proof: Proof, is_body_expected: bool) -
     md5 = headers.get(b"content-md5")
     algorithm, checksum, trailer = _checksums(headers, payload_hash)
     if not is_chunked:
-        return Plan(
-            sha256=sha256,
-            md5=None if md5 is None else _decode_md5(md5),
-            checksum_algorithm=algorithm,
-            checksum=checksum,
-        )
+        decoded = None if md5 is None else _decode_md5(md5)
+        return Plan(False, None, None, None, sha256, decoded, algorithm, checksum)
     seal = proof.seal
     if payload_hash == STREAMING_UNSIGNED_TRAILER:
         seal = None
@@ -141,12 +137,14 @@ def _checksums(
         return None, None, None
     algorithm: ChecksumAlgorithm | None = None
     digest = None
-    for name in headers:
-        if name.startswith(_VALUE_PREFIX) and name not in _NOT_VALUES:
-            if algorithm is not None:
-                raise S3Error("InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple found.")
-            algorithm = _algorithm(name)
-            digest = checksums.decode(headers[name].strip(), algorithm)
+    sent = [name for name in checksums.ALGORITHM_OF_HEADER if name in headers]
+    if names.count(_VALUE_PREFIX) != len(sent):
+        sent = [name for name in headers if name.startswith(_VALUE_PREFIX) and name not in _NOT_VALUES]
+    if len(sent) > 1:
+        raise S3Error("InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple found.")
+    if sent:
+        algorithm = _algorithm(sent[0])
+        digest = checksums.decode(headers[sent[0]], algorithm)
     trailer = headers.get(b"x-amz-trailer")
     if trailer is not None:
         trailer = trailer.strip().lower()
