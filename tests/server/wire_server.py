@@ -9,9 +9,10 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from anys3.protocol.http import Answer, Request
 from anys3.server import platform
@@ -52,6 +53,11 @@ class Workshop:
     handled: list[bytes] = field(default_factory=list)
     contents: list[Blocks] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
+    is_stopping: bool = False
+
+    def stop(self) -> None:
+        """Open the gate."""
+        self.is_stopping = True
 
     def new_request_id(self) -> str:
         return f"ID{next(self.ids):06}"
@@ -110,6 +116,11 @@ class Workshop:
             case b"sleep":
                 await asyncio.sleep(float(rest))
                 return Answer(200, b"", b"slept")
+            case b"gate":
+                while not self.is_stopping:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.05)
+                return Answer(200, b"", b"open")
             case b"turns":
                 await asyncio.sleep(0)
                 return Answer(200, b"", request.target)
@@ -204,6 +215,7 @@ def serving(
     limits: Limits | None = None,
     tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
     app: Workshop | None = None,
+    run: Callable[[Coroutine[Any, Any, None]], None] = platform.run,
 ) -> Iterator[WireServer]:
     """Serve a Workshop until the end of the block. `tls` is the server's and the client's context."""
     app = app or Workshop()
@@ -217,7 +229,7 @@ def serving(
         control.append((asyncio.get_running_loop(), stop))
         await serve(app, sockets, tls[0] if tls else None, stop, limits, on_ready=ready.set)
 
-    thread = threading.Thread(target=lambda: platform.run(main()))
+    thread = threading.Thread(target=lambda: run(main()))
     thread.start()
     try:
         assert ready.wait(10)
@@ -225,5 +237,6 @@ def serving(
     finally:
         loop, stop = control[0]
         loop.call_soon_threadsafe(stop.set)
+        loop.call_soon_threadsafe(app.stop)
         thread.join(60)
         assert not thread.is_alive()
