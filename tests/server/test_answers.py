@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from anys3.server.limits import MIB, Limits
-from tests.server.test_bodies import either, threadless  # noqa: F401  (fixtures)
+from tests.server.test_bodies import either, plain, threadless  # noqa: F401  (fixtures)
 from tests.server.wire_server import BLOCK, WireServer, read_all, read_reply, serving, split_replies
 
 HOST = b"Host: localhost\r\n"

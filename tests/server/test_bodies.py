@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import resource
 import socket
@@ -27,9 +28,16 @@ def threadless() -> Iterator[WireServer]:
         yield running
 
 
-@pytest.fixture(params=["shell", "threadless"])
+@pytest.fixture(scope="module")
+def plain() -> Iterator[WireServer]:
+    """A server on asyncio's own event loop."""
+    with serving(run=asyncio.run) as running:
+        yield running
+
+
+@pytest.fixture(params=["shell", "threadless", "plain"])
 def either(request: pytest.FixtureRequest) -> WireServer:
-    """A server with threads for large transfers, and one without."""
+    """A server with threads for large transfers, one without, and one without uvloop."""
     found = request.getfixturevalue(request.param)
     assert isinstance(found, WireServer)
     return found
