@@ -18,6 +18,16 @@ Results go to stdout, as text or (`--json`) as JSON; what is said to people only
 keys and buckets hold for the next request of a running server.
 """
 
+SETTINGS = """\
+## Settings of `anys3 serve`
+
+A flag wins over the environment, and that over `anys3.toml` in the current directory (or `--config FILE`,
+`ANYS3_CONFIG`). Switches are `true` or `false` there; lists are separated by commas, in TOML arrays.
+
+| flag | variable | in anys3.toml |
+|---|---|---|
+"""
+
 
 def render() -> str:
     """Return the whole page."""
@@ -30,9 +40,7 @@ def render() -> str:
     parts = [
         HEAD,
         f"## Exit codes\n\n| code | meaning |\n|---|---|\n{codes}\n",
-        "## Settings of `anys3 serve`\n\nA flag wins over the environment, and that over `anys3.toml` in the current"
-        " directory (or `--config FILE`,\n`ANYS3_CONFIG`). Switches are `true` or `false` there; lists are"
-        f" separated by commas, in TOML arrays.\n\n| flag | variable | in anys3.toml |\n|---|---|---|\n{settings}\n",
+        SETTINGS + f"{settings}\n",
         f"The root key comes from the first of these pairs that is set: {pairs}; else from the store.\n",
         *(
             f"## `{parser.prog}`\n\n```\n{parser.format_help().rstrip()}\n```\n"
