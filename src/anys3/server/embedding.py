@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from anys3.model import CorsRule
 from anys3.server import credentials, listeners, platform
-from anys3.server import directory as directories
 from anys3.server.application import Application, Service
 from anys3.server.buckets import make_wanted
 from anys3.server.config import WantedBucket, parse_bucket
@@ -24,6 +23,7 @@ from anys3.store.memory import MemoryStore
 if TYPE_CHECKING:
     import socket
 
+    from anys3.store.embedded import DirectoryLock
     from anys3.store.interface import Store
 
 START_TIMEOUT_S = 30.0
@@ -95,7 +95,7 @@ class Server:
         sockets = listeners.bind(*self._address)
         lock = None
         try:
-            lock = directories.take(self.directory) if self.directory is not None else None
+            lock = _take(self.directory)
         except BaseException:
             for each in sockets:
                 each.close()
@@ -180,7 +180,7 @@ class Server:
 
     async def _serve(self, sockets: list[socket.socket]) -> None:
         self._stop = asyncio.Event()
-        store: Store = MemoryStore() if self.directory is None else directories.open_worker(self.directory, 0)
+        store = _open(self.directory)
         try:
             await self._prepare(store)
             # A test's or a notebook's clients keep idle connections; nobody wants to wait for them.
@@ -203,3 +203,22 @@ class Server:
                 bucket = await store.bucket(each.name)
                 if bucket is not None:
                     await store.update_bucket(replace(bucket, operator_cors=self._cors))
+
+
+# The embedded engine is loaded by those who use it: a fixture in memory starts without it.
+
+
+def _take(directory: Path | None) -> DirectoryLock | None:
+    if directory is None:
+        return None
+    from anys3.server.directory import take  # noqa: PLC0415
+
+    return take(directory)
+
+
+def _open(directory: Path | None) -> Store:
+    if directory is None:
+        return MemoryStore()
+    from anys3.server.directory import open_worker  # noqa: PLC0415
+
+    return open_worker(directory, 0)
