@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import stat
+import subprocess
 
 import pytest
 
-from tests.cli.conftest import CommandLine
+from tests.cli.conftest import ANYS3, CommandLine
 from tests.rawclient import RawClient
 
 
@@ -205,3 +208,34 @@ def test_the_access_log_names_the_request_and_never_the_query(anys3_cli: Command
 
 def test_python_m_anys3_is_anys3(anys3_cli: CommandLine) -> None:
     assert anys3_cli.run("--version").stdout.startswith("anys3 ")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell's limit of file sizes")
+def test_a_full_disk_is_refused_with_exit_code_5(anys3_cli: CommandLine) -> None:
+    # Beyond the limit every write fails as it does on a full device.
+    refused = subprocess.run(
+        ["bash", "-c", 'ulimit -f 1; exec "$@"', "-", *ANYS3, "serve", "data", "--listen", "127.0.0.1:0"],
+        cwd=anys3_cli.directory,
+        env=anys3_cli.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (refused.returncode, refused.stderr.count("\n")) == (5, 1)
+    assert "make room" in refused.stderr
+
+
+def test_a_scrub_reports_damage_with_exit_code_12(anys3_cli: CommandLine) -> None:
+    server = anys3_cli.serve("data", "--buckets", "photos")
+    server.root.request("PUT", "/photos/big", body=bytes(1 << 20))
+    server.stop()
+    assert anys3_cli.run("scrub", "data").returncode == 0
+    (blob,) = [path for path in (anys3_cli.directory / "data" / "blobs").rglob("*") if path.is_file()]
+    with blob.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"damage")
+    scrub = anys3_cli.run("scrub", "data", "--json")
+    assert scrub.returncode == 12
+    assert [(row["bucket"], row["key"]) for row in json.loads(scrub.stdout)["damaged"]] == [("photos", "big")]
