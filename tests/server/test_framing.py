@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings, strategies as st
-from tests.server.wire_server import WireServer, read_all, read_reply, split_replies
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from anys3.server.limits import Limits
+from tests.server.wire_server import WireServer, read_all, read_reply, split_replies
 
 HOST = b"Host: localhost\r\n"
 CLOSE = b"Connection: close\r\n\r\n"

@@ -49,7 +49,7 @@ class Driver:
         if awaited is None:  # a bare yield: asyncio.sleep(0)
             self._loop.call_soon(self._wake, None)
         elif getattr(awaited, "_asyncio_future_blocking", None):
-            awaited._asyncio_future_blocking = False
+            awaited._asyncio_future_blocking = False  # noqa: SLF001  (asyncio's protocol for drivers)
             self._awaited = awaited
             awaited.add_done_callback(self._wake)
         else:

@@ -20,7 +20,7 @@ def bind(host: str, port: int, *, is_shared: bool = False) -> list[socket.socket
     try:
         for family, kind, number, _, address in _addresses(host, port):
             if sockets and port == 0:
-                address = (address[0], sockets[0].getsockname()[1], *address[2:])  # noqa: PLW2901
+                address = (address[0], sockets[0].getsockname()[1], *address[2:])
             listener = socket.socket(family, kind, number)
             sockets.append(listener)
             _prepare(listener, is_shared=is_shared)

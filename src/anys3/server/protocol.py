@@ -22,31 +22,19 @@ from anys3.server.bodies import EMPTY, BufferedBody, StreamingBody
 from anys3.server.connections import Connections
 from anys3.server.driving import Driver, drive
 from anys3.server.handover import Transfer, duplicate
+from anys3.server.heads import Refused, body_length, check_authority, check_sizes, origin_form, refusal
 from anys3.server.sending import BODILESS, CONTINUE, STATUS_LINES, send_content, unparsed
 from anys3.spec.errors import S3Error
 from anys3.wire.encoding import encode_error
 
 IDLE, HEAD, BODY, LINGER = range(4)
 
-_HOST_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+;=:[]"
 _HAND_OVER_MIN = 256 << 10
 _REPEATED_MAX = 100
 _PARTIAL_SLACK = 4096
 _UNCHECKED_MAX = 4096
 _UNCHECKED_HEADERS = 64
 """A head that came whole in a read of that size, and has no more headers, is within all limits."""
-
-
-class Refused(Exception):
-    """Ends the parser: the message is not to be read further. `error` is None if nothing is to be said."""
-
-    def __init__(self, error: S3Error | None) -> None:
-        super().__init__(error)
-        self.error = error
-
-
-def _refusal(code: str, message: str | None = None) -> Refused:
-    return Refused(S3Error(code, message))
 
 
 class HttpProtocol(asyncio.BufferedProtocol):
@@ -222,7 +210,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         if name in headers:
             self._repeated += 1
             if name == b"host" or self._repeated > _REPEATED_MAX:
-                raise _refusal("BadRequest", "A header must not be repeated like this.")
+                raise refusal("BadRequest", "A header must not be repeated like this.")
             headers[name] = headers[name] + b"," + value.rstrip()
         else:
             headers[name] = value.rstrip()
@@ -242,9 +230,10 @@ class HttpProtocol(asyncio.BufferedProtocol):
         if not parser.should_keep_alive() or b"connection" in headers:
             self._read_version(headers)
         if self._is_bulk or self._carried or len(headers) > _UNCHECKED_HEADERS:
-            self._check_sizes(target, headers)
+            self._carried = 0
+            check_sizes(target, headers, self.connections.limits)
         if target[:1] != b"/":
-            target = _origin_form(method, target, headers)
+            target = origin_form(method, target, headers)
         host = headers.get(b"host")
         if host != self._good_host:
             self._check_host(host)
@@ -297,11 +286,11 @@ class HttpProtocol(asyncio.BufferedProtocol):
         except httptools.HttpParserCallbackError as error:
             self._stopped(error.__context__)
         except httptools.HttpParserInvalidURLError:
-            self._stopped(_refusal("InvalidURI"))
+            self._stopped(refusal("InvalidURI"))
         except httptools.HttpParserInvalidMethodError:
-            self._stopped(_refusal("BadRequest", "The request does not begin with a method of HTTP."))
+            self._stopped(refusal("BadRequest", "The request does not begin with a method of HTTP."))
         except httptools.HttpParserError as error:
-            self._stopped(_refusal("BadRequest", f"The request is not HTTP: {error}."))
+            self._stopped(refusal("BadRequest", f"The request is not HTTP: {error}."))
 
     def _stopped(self, reason: BaseException | None) -> None:
         """Refuse what the parser stopped at."""
@@ -310,7 +299,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             return
         if not isinstance(reason, Refused):
             self.connections.log.error("a parser callback failed", exc_info=reason)
-            reason = _refusal("InternalError")
+            reason = refusal("InternalError")
         self._is_unreadable = True
         incoming = self._incoming
         if incoming is not None:  # somebody is called with it, or will be: the error is theirs to tell
@@ -320,7 +309,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._refuse(reason.error)
 
     def _refuse(self, error: S3Error) -> None:
-        """Answer `error` in turn, and close. (The message is not the application's: it is no request.)"""
+        """Answer `error` in turn, and close: the message is no request, and not the application's."""
         self._is_last = True
         self._is_unreadable = True
         self._phase = IDLE
@@ -336,46 +325,26 @@ class HttpProtocol(asyncio.BufferedProtocol):
         version = self._parser.get_http_version()
         if version == "1.0":
             if b"transfer-encoding" in headers:
-                raise _refusal("BadRequest", "HTTP/1.0 has no Transfer-Encoding.")
+                raise refusal("BadRequest", "HTTP/1.0 has no Transfer-Encoding.")
             self._is_http10 = True
             self._good_host = b""
         elif version != "1.1":
-            raise _refusal("BadRequest", "This server speaks HTTP/1.1 and HTTP/1.0.")
+            raise refusal("BadRequest", "This server speaks HTTP/1.1 and HTTP/1.0.")
         if not self._parser.should_keep_alive():
             self._is_last = True
 
-    def _check_sizes(self, target: bytes, headers: dict[bytes, bytes]) -> None:
-        """Refuse a head beyond the limits (HTTP-22)."""
-        limits = self.connections.limits
-        self._carried = 0
-        if len(target) > limits.target_max:
-            raise _refusal("InvalidURI", "The request target is too long.")
-        size = sum(map(len, headers)) + sum(map(len, headers.values())) + 4 * len(headers)
-        if size > limits.header_section_max or len(headers) > limits.headers_max:
-            raise _refusal("RequestHeaderSectionTooLarge")
-
     def _check_host(self, host: bytes | None) -> None:
         """Refuse HTTP/1.1 without Host, and a Host that is no authority (RFC 9112 section 3.2)."""
-        if host is None:
-            if not self._is_http10:
-                raise _refusal("BadRequest", "The Host header is missing.")
-        elif host.translate(None, _HOST_BYTES):
-            raise _refusal("BadRequest", "The Host header is not an authority.")
-        else:
+        if host is not None:
+            check_authority(host)
             self._good_host = host
+        elif not self._is_http10:
+            raise refusal("BadRequest", "The Host header is missing.")
 
     def _announce_body(self, request: Request) -> None:
         """Decide whether the handler is called before the body is there (HTTP-11)."""
         headers = request.headers
-        encoding = headers.get(b"transfer-encoding")
-        length = None
-        if encoding is not None:
-            if b"content-length" in headers:
-                raise _refusal("BadRequest", "Content-Length and Transfer-Encoding exclude each other.")
-            if encoding.lower() != b"chunked":
-                raise _refusal("NotImplemented", "The only transfer encoding is chunked.")
-        else:
-            length = int(headers[b"content-length"])
+        length = body_length(headers)
         expects = not self._is_http10 and headers.get(b"expect", b"").lower() == b"100-continue"
         small_max = 0 if expects else self.connections.limits.small_body_max
         if length is not None and length <= small_max:
@@ -398,7 +367,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         """Go on after a head with an Upgrade header, which we ignore (RFC 9110 section 7.8)."""
         self._parser = httptools.HttpRequestParser(self)
         if self._upgraded is None:  # CONNECT is refused in its head
-            self._stopped(_refusal("MethodNotAllowed"))
+            self._stopped(refusal("MethodNotAllowed"))
             return
         (request, incoming), self._upgraded = self._upgraded, None
         head = b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -432,7 +401,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._carried = self._carried + count if self._carried else 1
         if self._carried > bound or len(self._target) > limits.target_max:
             is_target = len(self._target) > limits.target_max
-            self._stopped(_refusal("InvalidURI" if is_target else "RequestHeaderSectionTooLarge"))
+            self._stopped(refusal("InvalidURI" if is_target else "RequestHeaderSectionTooLarge"))
 
     # --- handling -------------------------------------------------------------------------------------
 
@@ -752,21 +721,6 @@ class HttpProtocol(asyncio.BufferedProtocol):
     def lend(self, transfer: Transfer | None) -> None:
         """Note which thread sends."""
         self._transfer = transfer
-
-
-def _origin_form(method: bytes, target: bytes, headers: dict[bytes, bytes]) -> bytes:
-    """Return path and query of an absolute target, whose authority replaces Host (RFC 9112 section 3.2.2)."""
-    if method == b"CONNECT":
-        raise _refusal("MethodNotAllowed")
-    scheme, separator, rest = target.partition(b"://")
-    if not separator or scheme.lower() not in (b"http", b"https"):
-        raise _refusal("InvalidURI")
-    ends = [at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0]
-    end = min(ends, default=len(rest))
-    if b"host" in headers:
-        headers[b"host"] = rest[:end]
-    path = rest[end:]
-    return path if path[:1] == b"/" else b"/" + path
 
 
 def _length(request: Request | None) -> int:

@@ -44,10 +44,10 @@ async def serve(
     tls: dict[str, Any] = {}
     if tls_context is not None:
         tls = {"ssl": tls_context, "ssl_handshake_timeout": limits.handshake_timeout_s}
-    servers = []
+    servers: list[asyncio.AbstractServer] = []
     try:
         for listener in sockets:
-            servers.append(
+            servers.append(  # noqa: PERF401  (those that were made are closed below)
                 await loop.create_server(
                     lambda: HttpProtocol(connections), sock=listener, backlog=BACKLOG, **tls
                 )
@@ -72,7 +72,7 @@ async def _drain(connections: Connections, servers: Sequence[asyncio.AbstractSer
     for connection in tuple(connections.open):
         connection.drain()
     deadline = connections.loop.time() + connections.limits.drain_s
-    while (connections.open or connections.active) and connections.loop.time() < deadline:
+    while (connections.open or connections.active) and connections.loop.time() < deadline:  # noqa: ASYNC110  (an event a request would cost more)
         await asyncio.sleep(0.01)
     if connections.open or connections.active:
         connections.log.warning(
@@ -87,7 +87,7 @@ async def _break(connections: Connections) -> None:
     for connection in left:
         connection.abort()
     deadline = connections.loop.time() + _LAST_WORDS_S
-    while connections.active and connections.loop.time() < deadline:
+    while connections.active and connections.loop.time() < deadline:  # noqa: ASYNC110  (as above)
         await asyncio.sleep(0.01)
     for connection in left:
         connection.throw(ConnectionAbortedError("the server stops"))
@@ -96,7 +96,7 @@ async def _break(connections: Connections) -> None:
 def _quieter(app: Application) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
     """Return an exception handler that takes what clients do (broken handshakes) as no error of ours."""
 
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         if isinstance(error, (ssl.SSLError, ConnectionError, TimeoutError)):
             app.log.debug("a connection broke: %s", error)

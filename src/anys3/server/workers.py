@@ -200,7 +200,7 @@ class _Supervisor:
             code = end.code if isinstance(end.code, int) else 1
         except KeyboardInterrupt:
             code = 0
-        except BaseException:
+        except BaseException:  # noqa: BLE001  (the process ends here)
             self._log.exception("worker %d failed", worker.slot)
         finally:
             with contextlib.suppress(Exception):
