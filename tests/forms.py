@@ -30,7 +30,9 @@ def signing_fields(s3: RawClient) -> dict[str, str]:
     }
 
 
-def policy_of(bucket: str, fields: Mapping[str, str], more: Iterable[object] = (), after_s: int = 3600) -> str:
+def policy_of(
+    bucket: str, fields: Mapping[str, str], more: Iterable[object] = (), after_s: int = 3600
+) -> str:
     """Return a policy that covers each field with its very value."""
     conditions = [{"bucket": bucket}, *({name: value} for name, value in fields.items()), *more]
     return encode({"expiration": expiration(after_s), "conditions": conditions})
@@ -46,7 +48,9 @@ def sign(s3: RawClient, policy: str, scope: str) -> str:
     return hmac.digest(s3.signing_key(scope), policy.encode(), "sha256").hex()
 
 
-def render_form(fields: Iterable[tuple[str, str]], files: Iterable[File], part_type: str = "text/x-part") -> bytes:
+def render_form(
+    fields: Iterable[tuple[str, str]], files: Iterable[File], part_type: str = "text/x-part"
+) -> bytes:
     """Return the bytes of a multipart/form-data body, the files last."""
     parts = [
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
@@ -94,7 +98,13 @@ def post(  # noqa: PLR0913
     signing = signing_fields(s3)
     policy = policy if policy is not None else policy_of(bucket, {**fields, **signing}, conditions)
     scope = signing["x-amz-credential"].partition("/")[2]
-    whole = {**fields, **signing, "policy": policy, "x-amz-signature": sign(s3, policy, scope), **(replace or {})}
+    whole = {
+        **fields,
+        **signing,
+        "policy": policy,
+        "x-amz-signature": sign(s3, policy, scope),
+        **(replace or {}),
+    }
     dropped = set(drop)
     sent = [(name, value) for name, value in whole.items() if name not in dropped]
     return send_form(s3, f"/{bucket}", sent, [(file_name, content)], headers)

@@ -17,11 +17,30 @@ import pytest
 import anys3
 from tests.rawclient import EMPTY_SHA256, UNSIGNED, RawClient, Response, key_path, render
 
-HARD_KEYS = ["a b", "a+b", "100%", "a//b", "//a", "../a", "a/./b", "a~b", "'(*)!'", "\U0001f600", "a%2Fb", "é", "a&b=c?d#e"]
+HARD_KEYS = [
+    "a b",
+    "a+b",
+    "100%",
+    "a//b",
+    "//a",
+    "../a",
+    "a/./b",
+    "a~b",
+    "'(*)!'",
+    "\U0001f600",
+    "a%2Fb",
+    "é",
+    "a&b=c?d#e",
+]
 
 
 def signed(
-    s3: RawClient, method: str, path: str, query: str = "", headers: dict[str, str] | None = None, body: bytes = b""
+    s3: RawClient,
+    method: str,
+    path: str,
+    query: str = "",
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
 ) -> dict[str, str]:
     """Return the headers of a signed request."""
     return s3.sign(method, path, query, {"host": s3.host, **(headers or {})}, body)
@@ -66,7 +85,9 @@ def test_the_fields_may_come_in_any_order(s3: RawClient, order: tuple[int, ...])
 
 @pytest.mark.requirement("AUTH-02")
 @pytest.mark.parametrize("key", HARD_KEYS)
-def test_the_path_is_decoded_once_and_encoded_once_for_the_signature(s3: RawClient, bucket: str, key: str) -> None:
+def test_the_path_is_decoded_once_and_encoded_once_for_the_signature(
+    s3: RawClient, bucket: str, key: str
+) -> None:
     assert s3.request("PUT", key_path(bucket, key), body=b"x").status == 200
     assert s3.request("GET", key_path(bucket, key)).body == b"x"
     assert s3.request("DELETE", key_path(bucket, key)).status == 204
@@ -231,7 +252,10 @@ def test_a_malformed_header_is_told(s3: RawClient, bend: Callable[[str], str]) -
 
 @pytest.mark.requirement("AUTH-07")
 @pytest.mark.known_mistake(9)
-@pytest.mark.parametrize("line", ["", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 ", "AWS", "AWS4", "AWSkey:sig", "AWS key", "AWS :", "AWS k:"])
+@pytest.mark.parametrize(
+    "line",
+    ["", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 ", "AWS", "AWS4", "AWSkey:sig", "AWS key", "AWS :", "AWS k:"],
+)
 def test_no_fragment_of_a_header_passes(s3: RawClient, line: str) -> None:
     """SeaweedFS issues 9910 and 9852: SigV2 without its space was accepted."""
     assert bent(s3, "/", lambda _: line).status in (400, 403)
@@ -269,7 +293,9 @@ def test_a_quarter_of_an_hour_is_close_enough(s3: RawClient, offset_s: int) -> N
 
 
 @pytest.mark.requirement("AUTH-10")
-@pytest.mark.parametrize("date", ["", "yesterday", "20260101", "2026-01-01T00:00:00Z", "20261301T000000Z", "20260101T000000"])
+@pytest.mark.parametrize(
+    "date", ["", "yesterday", "20260101", "2026-01-01T00:00:00Z", "20261301T000000Z", "20260101T000000"]
+)
 def test_a_date_that_does_not_parse_is_refused(s3: RawClient, date: str) -> None:
     lines = signed(s3, "GET", "/")
     assert get(s3, "/", {**lines, "x-amz-date": date}).verdict == (403, "AccessDenied")
@@ -374,7 +400,16 @@ def test_version_2_signatures_are_refused_in_strict_mode(new_name: Callable[[], 
 
 
 @pytest.mark.requirement("AUTH-13")
-@pytest.mark.parametrize("line", ["Basic dXNlcjpwYXNz", "Bearer token", "AWS4-ECDSA-P256-SHA256 Credential=a", "Negotiate x", "aws4-hmac-sha256 Credential=a"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Basic dXNlcjpwYXNz",
+        "Bearer token",
+        "AWS4-ECDSA-P256-SHA256 Credential=a",
+        "Negotiate x",
+        "aws4-hmac-sha256 Credential=a",
+    ],
+)
 def test_an_unknown_scheme_is_refused(s3: RawClient, line: str) -> None:
     assert get(s3, "/", {"host": s3.host, "authorization": line}).verdict == (400, "InvalidArgument")
 
@@ -391,7 +426,13 @@ def test_a_request_is_signed_in_one_place(s3: RawClient, bucket: str) -> None:
 @pytest.mark.requirement("AUTH-14")
 @pytest.mark.known_mistake(10)
 @pytest.mark.parametrize(
-    "token", ["token", "", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJhY2Nlc3NLZXkiOiJyb290In0.c2ln", "eyJhbGciOiJub25lIn0.e30."]
+    "token",
+    [
+        "token",
+        "",
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJhY2Nlc3NLZXkiOiJyb290In0.c2ln",
+        "eyJhbGciOiJub25lIn0.e30.",
+    ],
 )
 def test_a_session_token_is_refused(s3: RawClient, bucket: str, token: str) -> None:
     """CVE-2026-33322 (silo): a token that the client had signed itself was believed."""
@@ -407,9 +448,13 @@ def test_a_session_token_is_refused(s3: RawClient, bucket: str, token: str) -> N
 @pytest.mark.requirement("AUTH-15", "AUTH-16")
 def test_the_region_and_its_alias_are_accepted_and_no_other(new_name: Callable[[], str]) -> None:
     name, other = new_name(), new_name()
-    constraint = "<CreateBucketConfiguration><LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>"
+    constraint = (
+        "<CreateBucketConfiguration><LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>"
+    )
     with anys3.Server(region="eu-test-7") as server:
-        s3 = RawClient(server.endpoint_url, server.access_key_id, server.secret_access_key, region="eu-test-7")
+        s3 = RawClient(
+            server.endpoint_url, server.access_key_id, server.secret_access_key, region="eu-test-7"
+        )
         alias = replace(s3, region="us-east-1")
         assert s3.request("PUT", f"/{name}", body=constraint.format("eu-test-7").encode()).status == 200
         assert alias.request("PUT", f"/{other}", body=constraint.format("us-east-1").encode()).status == 200
@@ -418,7 +463,10 @@ def test_the_region_and_its_alias_are_accepted_and_no_other(new_name: Callable[[
         location = ElementTree.fromstring(s3.request("GET", f"/{name}", "location").body)
         assert location.text == "eu-test-7"
         refused = replace(s3, region="eu-test-8").request("GET", f"/{name}")
-        assert (refused.verdict, refused.text("Region")) == ((400, "AuthorizationHeaderMalformed"), "eu-test-7")
+        assert (refused.verdict, refused.text("Region")) == (
+            (400, "AuthorizationHeaderMalformed"),
+            "eu-test-7",
+        )
 
 
 @pytest.mark.known_mistake(13)

@@ -77,11 +77,16 @@ def test_a_missing_bucket_is_told_before_the_document_is_read(
     s3: RawClient, new_name: Callable[[], str], method: str, key: str, query: str
 ) -> None:
     path = f"/{new_name()}{key}"
-    assert s3.request(method, path, query.format(upload_id="x"), body=b"no xml").verdict == (404, "NoSuchBucket")
+    assert s3.request(method, path, query.format(upload_id="x"), body=b"no xml").verdict == (
+        404,
+        "NoSuchBucket",
+    )
 
 
 @pytest.mark.requirement("ERR-02")
-def test_copying_from_or_to_a_missing_bucket_names_it(s3: RawClient, bucket: str, new_name: Callable[[], str]) -> None:
+def test_copying_from_or_to_a_missing_bucket_names_it(
+    s3: RawClient, bucket: str, new_name: Callable[[], str]
+) -> None:
     missing = new_name()
     s3.request("PUT", f"/{bucket}/k", body=b"x")
     to = s3.request("PUT", f"/{missing}/k", headers={"x-amz-copy-source": f"/{bucket}/k"})
@@ -186,9 +191,7 @@ def test_a_copy_a_part_copy_and_a_completion_that_fail_do_not_answer_200(s3: Raw
         [("partNumber", "1"), ("uploadId", upload_id)],
         {"x-amz-copy-source": f"/{bucket}/none"},
     )
-    document = (
-        b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>"
-    )
+    document = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>"
     completion = s3.request("POST", f"/{bucket}/k", [("uploadId", upload_id)], body=document)
     assert (copy.verdict, part.verdict) == ((404, "NoSuchKey"), (404, "NoSuchKey"))
     assert completion.verdict == (400, "InvalidPart")
@@ -207,7 +210,9 @@ def test_a_copy_a_part_copy_and_a_completion_that_fail_do_not_answer_200(s3: Raw
         ({"x-amz-meta-a": "v" * 2100}, "MetadataTooLarge"),
     ],
 )
-def test_a_refused_write_changes_nothing(s3: RawClient, bucket: str, headers: dict[str, str], code: str) -> None:
+def test_a_refused_write_changes_nothing(
+    s3: RawClient, bucket: str, headers: dict[str, str], code: str
+) -> None:
     s3.request("PUT", f"/{bucket}/k", headers={"x-amz-meta-a": "1"}, body=b"before")
     before = s3.request("GET", f"/{bucket}/k")
     assert s3.request("PUT", f"/{bucket}/k", headers=headers, body=b"after").verdict == (400, code)
@@ -232,5 +237,8 @@ def test_checks_come_in_their_order(s3: RawClient, bucket: str, new_name: Callab
     assert s3.request("PUT", missing, headers=faults).verdict == (404, "NoSuchBucket")
     assert s3.request("PUT", f"/{bucket}/k", headers=faults).verdict == (400, "InvalidStorageClass")
     assert s3.request("PUT", f"/{bucket}/none", headers={"if-match": '"0"'}).verdict == (404, "NoSuchKey")
-    assert s3.request("PUT", f"/{bucket}/k", headers={"if-match": '"0"'}).verdict == (412, "PreconditionFailed")
+    assert s3.request("PUT", f"/{bucket}/k", headers={"if-match": '"0"'}).verdict == (
+        412,
+        "PreconditionFailed",
+    )
     assert s3.request("PUT", f"/{bucket}/k", headers=late).status in (400, 412)

@@ -10,7 +10,17 @@ from hypothesis import HealthCheck, given, settings, strategies
 from tests.rawclient import RawClient, key_path, md5_b64
 
 PRINTABLE = "AZaz09/!-_.*'()& $@=;:+,?\\{}^%[]<>#~\"|`"
-UNRESERVED_KEYS = [".minio.sys/x", ".keep", "lost+found", "index.html", "soap", ".anys3", "CON", "a.meta", ".uploads/x"]
+UNRESERVED_KEYS = [
+    ".minio.sys/x",
+    ".keep",
+    "lost+found",
+    "index.html",
+    "soap",
+    ".anys3",
+    "CON",
+    "a.meta",
+    ".uploads/x",
+]
 
 
 def listed(s3: RawClient, bucket: str) -> list[str]:
@@ -61,12 +71,18 @@ def test_keys_that_only_look_alike_are_two_keys(s3: RawClient, bucket: str, one:
 
 @pytest.mark.requirement("KEY-03", "KEY-02", "KEY-10")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(key=strategies.text(strategies.characters(exclude_categories=["Cs", "Cc"], codec="utf-8"), min_size=1, max_size=60))
+@given(
+    key=strategies.text(
+        strategies.characters(exclude_categories=["Cs", "Cc"], codec="utf-8"), min_size=1, max_size=60
+    )
+)
 def test_any_key_is_kept_byte_for_byte(s3: RawClient, bucket: str, key: str) -> None:
     path = key_path(bucket, key)
     assert s3.request("PUT", path, body=key.encode()).status == 200
     assert s3.request("GET", path).body == key.encode()
-    assert s3.request("GET", f"/{bucket}", [("list-type", "2"), ("prefix", key)]).texts("Contents/Key") == [key]
+    assert s3.request("GET", f"/{bucket}", [("list-type", "2"), ("prefix", key)]).texts("Contents/Key") == [
+        key
+    ]
     assert s3.request("DELETE", path).status == 204
 
 
@@ -116,7 +132,9 @@ def test_a_key_its_slash_form_and_its_child_live_and_die_apart(s3: RawClient, bu
 
 @pytest.mark.requirement("KEY-08")
 @pytest.mark.known_mistake(21)
-@pytest.mark.parametrize("path", ["a/../k", "../{other}/k", "./k", "..%2F{other}%2Fk", "a/%2e%2e/k", "..", ".", "a/.."])
+@pytest.mark.parametrize(
+    "path", ["a/../k", "../{other}/k", "./k", "..%2F{other}%2Fk", "a/%2e%2e/k", "..", ".", "a/.."]
+)
 def test_dot_segments_are_part_of_the_key(s3: RawClient, bucket: str, new_name: object, path: str) -> None:
     """CVE-2026-54917 (SeaweedFS), RustFS GHSA-8r6f: `..` in a key reached other buckets."""
     other = new_name()  # type: ignore[operator]
@@ -201,7 +219,9 @@ def test_no_key_is_reserved(s3: RawClient, bucket: str, key: str) -> None:
 
 
 @pytest.mark.known_mistake(41)
-@pytest.mark.parametrize("key", ["';DROP TABLE objects;--", "a' OR '1'='1", 'a" OR ""="', "a\\'b", "%27", "$(id)", "`id`"])
+@pytest.mark.parametrize(
+    "key", ["';DROP TABLE objects;--", "a' OR '1'='1", 'a" OR ""="', "a\\'b", "%27", "$(id)", "`id`"]
+)
 def test_quotes_in_a_key_are_only_quotes(s3: RawClient, bucket: str, key: str) -> None:
     """CVE-2024-40120 (SeaweedFS): SQL injection by path."""
     s3.request("PUT", f"/{bucket}/other", body=b"other")

@@ -59,7 +59,9 @@ def is_missing(s3: RawClient, path: str) -> bool:
     return s3.request("GET", path).verdict == (404, "NoSuchKey")
 
 
-def put_raw(s3: RawClient, path: str, wire: bytes, headers: dict[str, str], mode: str = UNSIGNED_TRAILER) -> Response:
+def put_raw(
+    s3: RawClient, path: str, wire: bytes, headers: dict[str, str], mode: str = UNSIGNED_TRAILER
+) -> Response:
     """PUT a body that is already framed; the payload token is `mode`."""
     lines = s3.sign("PUT", path, "", {"host": s3.host, **headers}, b"", mode)
     lines["content-length"] = str(len(wire))
@@ -89,7 +91,10 @@ def test_the_hash_is_verified_in_either_case(s3: RawClient, bucket: str, write: 
     path = f"/{bucket}/k"
     right = write(hashlib.sha256(HELLO).hexdigest())
     wrong = write(hashlib.sha256(b"other").hexdigest())
-    assert s3.request("PUT", path, body=HELLO, payload_hash=wrong).verdict == (400, "XAmzContentSHA256Mismatch")
+    assert s3.request("PUT", path, body=HELLO, payload_hash=wrong).verdict == (
+        400,
+        "XAmzContentSHA256Mismatch",
+    )
     assert is_missing(s3, path)
     assert s3.request("PUT", path, body=HELLO, payload_hash=right).status == 200
 
@@ -186,7 +191,10 @@ def test_a_checksum_in_a_header_is_verified(s3: RawClient, bucket: str, algorith
 
 @pytest.mark.requirement("PAY-12", "ERR-08")
 @pytest.mark.parametrize("algorithm", CHECKSUMS)
-@pytest.mark.parametrize("value", ["", "x", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==", "!!!!!!==", "AAA AAA=="])
+@pytest.mark.parametrize(
+    "value",
+    ["", "x", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==", "!!!!!!==", "AAA AAA=="],
+)
 def test_a_checksum_that_is_none_is_refused(s3: RawClient, bucket: str, algorithm: str, value: str) -> None:
     path = f"/{bucket}/k"
     headers = {f"x-amz-checksum-{algorithm}": value}
@@ -208,7 +216,9 @@ def test_a_checksum_that_is_none_is_refused(s3: RawClient, bucket: str, algorith
         lambda wire: wire.replace(wire[4:86], b"", 1),
     ],
 )
-def test_every_chunk_is_verified(s3: RawClient, bucket: str, mode: str, bend: Callable[[bytes], bytes]) -> None:
+def test_every_chunk_is_verified(
+    s3: RawClient, bucket: str, mode: str, bend: Callable[[bytes], bytes]
+) -> None:
     assert put(s3, f"/{bucket}/k", mode, bend).verdict[0] in (400, 403)
     assert is_missing(s3, f"/{bucket}/k")
 
@@ -216,7 +226,9 @@ def test_every_chunk_is_verified(s3: RawClient, bucket: str, mode: str, bend: Ca
 @pytest.mark.requirement("PAY-06", "PAY-07", "ERR-08")
 @pytest.mark.parametrize("mode", [SIGNED, SIGNED_TRAILER])
 @pytest.mark.parametrize("at", [b"aaaa", b"bbbb", b"the end"])
-def test_a_changed_chunk_does_not_match_its_signature(s3: RawClient, bucket: str, mode: str, at: bytes) -> None:
+def test_a_changed_chunk_does_not_match_its_signature(
+    s3: RawClient, bucket: str, mode: str, at: bytes
+) -> None:
     response = put(s3, f"/{bucket}/k", mode, lambda wire: wire.replace(at, at[:-1] + b"!", 1))
     assert response.verdict == (403, "SignatureDoesNotMatch")
     assert is_missing(s3, f"/{bucket}/k")
@@ -267,7 +279,9 @@ def test_streaming_needs_the_decoded_length(s3: RawClient, bucket: str, mode: st
 @pytest.mark.requirement("PAY-08", "ERR-08")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("step", [-1, 1, 1000])
-def test_a_decoded_length_that_is_not_true_is_refused(s3: RawClient, bucket: str, mode: str, step: int) -> None:
+def test_a_decoded_length_that_is_not_true_is_refused(
+    s3: RawClient, bucket: str, mode: str, step: int
+) -> None:
     headers = {"x-amz-decoded-content-length": str(len(BODY) + step)}
     path = f"/{bucket}/k"
     response = s3.put_streaming(path, CHUNKS, mode=mode, trailer=trailer_of(mode), headers=headers)
@@ -279,7 +293,9 @@ def test_a_decoded_length_that_is_not_true_is_refused(s3: RawClient, bucket: str
 @pytest.mark.parametrize("length", ["", "-1", "x", "1.5", "9" * 30, "+5"])
 def test_a_decoded_length_that_is_no_length_is_refused(s3: RawClient, bucket: str, length: str) -> None:
     headers = {"x-amz-decoded-content-length": length}
-    response = s3.put_streaming(f"/{bucket}/k", CHUNKS, mode=UNSIGNED_TRAILER, trailer=TRAILER, headers=headers)
+    response = s3.put_streaming(
+        f"/{bucket}/k", CHUNKS, mode=UNSIGNED_TRAILER, trailer=TRAILER, headers=headers
+    )
     assert 400 <= response.status < 500
     assert is_missing(s3, f"/{bucket}/k")
 
@@ -308,7 +324,9 @@ def test_a_decoded_length_that_is_no_length_is_refused(s3: RawClient, bucket: st
         lambda wire: b"\r\n" + wire,
     ],
 )
-def test_a_broken_framing_is_refused(s3: RawClient, bucket: str, mode: str, bend: Callable[[bytes], bytes]) -> None:
+def test_a_broken_framing_is_refused(
+    s3: RawClient, bucket: str, mode: str, bend: Callable[[bytes], bytes]
+) -> None:
     """CVE-2021-21390 (MinIO): a huge false chunk size skipped the chunk's signature."""
     response = put(s3, f"/{bucket}/k", mode, bend)
     assert response.status in (400, 403)
@@ -346,7 +364,11 @@ def test_a_stream_cut_at_any_byte_ends_in_a_refusal(s3: RawClient, bucket: str, 
 
     sizes: list[int] = []
     s3.put_streaming(
-        path, chunks, mode=mode, trailer=trailer_of(mode, b"helloyou"), bend=lambda wire: sizes.append(len(wire)) or wire
+        path,
+        chunks,
+        mode=mode,
+        trailer=trailer_of(mode, b"helloyou"),
+        bend=lambda wire: sizes.append(len(wire)) or wire,
     )
     s3.request("DELETE", path)
     # What is left of the last CRLF says nothing that is not known already.
@@ -356,7 +378,20 @@ def test_a_stream_cut_at_any_byte_ends_in_a_refusal(s3: RawClient, bucket: str, 
 
 @pytest.mark.known_mistake(7)
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("wire", [b"", b"x", BODY, b"\r\n" * 100, b"\0" * 1000, b"5\r\nhello", b"5;;;\r\n", b"0\r\n\r\n", b"fffffffffffffffffffffffff\r\n"])
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"",
+        b"x",
+        BODY,
+        b"\r\n" * 100,
+        b"\0" * 1000,
+        b"5\r\nhello",
+        b"5;;;\r\n",
+        b"0\r\n\r\n",
+        b"fffffffffffffffffffffffff\r\n",
+    ],
+)
 def test_raw_data_in_a_streaming_mode_is_refused(s3: RawClient, bucket: str, mode: str, wire: bytes) -> None:
     """GHSA-v2ch-c8v8-fgr7 (VersityGW): data without aws-chunked framing ended the server."""
     response = put(s3, f"/{bucket}/k", mode, lambda _: wire)
@@ -377,7 +412,9 @@ def test_raw_data_in_a_streaming_mode_is_refused(s3: RawClient, bucket: str, mod
         ("gzip", "gzip"),
     ],
 )
-def test_the_framing_is_no_content_encoding(s3: RawClient, bucket: str, sent: str, stored: str | None) -> None:
+def test_the_framing_is_no_content_encoding(
+    s3: RawClient, bucket: str, sent: str, stored: str | None
+) -> None:
     headers = {"content-encoding": sent}
     path = f"/{bucket}/k"
     s3.put_streaming(path, CHUNKS, mode=UNSIGNED_TRAILER, trailer=TRAILER, headers=headers)
@@ -387,7 +424,10 @@ def test_the_framing_is_no_content_encoding(s3: RawClient, bucket: str, sent: st
 
 @pytest.mark.requirement("PAY-11", "ERR-08")
 @pytest.mark.parametrize("mode", [SIGNED_TRAILER, UNSIGNED_TRAILER])
-@pytest.mark.parametrize("announced", ["x-amz-checksum-sha256", "x-amz-checksum-crc32x", "x-amz-checksum-crc32,x-amz-checksum-sha1", ""])
+@pytest.mark.parametrize(
+    "announced",
+    ["x-amz-checksum-sha256", "x-amz-checksum-crc32x", "x-amz-checksum-crc32,x-amz-checksum-sha1", ""],
+)
 def test_the_trailer_must_be_the_announced_one(s3: RawClient, bucket: str, mode: str, announced: str) -> None:
     headers = {"x-amz-trailer": announced}
     path = f"/{bucket}/k"
@@ -427,14 +467,20 @@ def test_a_trailer_mode_needs_no_trailer(s3: RawClient, bucket: str) -> None:
 
 
 @pytest.mark.requirement("PAY-13", "ERR-08")
-@pytest.mark.parametrize("algorithm", ["md5", "sha512", "xxhash64", "xxhash3", "xxhash128", "crc16", "unknown"])
+@pytest.mark.parametrize(
+    "algorithm", ["md5", "sha512", "xxhash64", "xxhash3", "xxhash128", "crc16", "unknown"]
+)
 def test_an_algorithm_that_is_not_computed_is_refused(s3: RawClient, bucket: str, algorithm: str) -> None:
     path = f"/{bucket}/k"
     name = f"x-amz-checksum-{algorithm}"
     header = s3.request("PUT", path, headers={name: "AAAA"}, body=HELLO)
     trailer = s3.put_streaming(path, CHUNKS, mode=UNSIGNED_TRAILER, trailer=(name, "AAAA"))
     assert header.verdict in ((400, "InvalidRequest"), (501, "NotImplemented"))
-    assert trailer.verdict in ((400, "InvalidRequest"), (501, "NotImplemented"), (400, "MalformedTrailerError"))
+    assert trailer.verdict in (
+        (400, "InvalidRequest"),
+        (501, "NotImplemented"),
+        (400, "MalformedTrailerError"),
+    )
     assert is_missing(s3, path)
 
 
@@ -460,7 +506,18 @@ def test_content_md5_is_verified(s3: RawClient, bucket: str, body: bytes) -> Non
 
 
 @pytest.mark.requirement("PAY-14", "ERR-08")
-@pytest.mark.parametrize("value", ["", "x", "AAAA", "rL0Y20zC+Fzt72VPzMSk2A", "rL0Y20zC+Fzt72VPzMSk2A=!", "rL0Y20zC-Fzt72VPzMSk2A==", md5_hex(HELLO)])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "x",
+        "AAAA",
+        "rL0Y20zC+Fzt72VPzMSk2A",
+        "rL0Y20zC+Fzt72VPzMSk2A=!",
+        "rL0Y20zC-Fzt72VPzMSk2A==",
+        md5_hex(HELLO),
+    ],
+)
 def test_content_md5_that_is_no_md5_is_refused(s3: RawClient, bucket: str, value: str) -> None:
     response = s3.request("PUT", f"/{bucket}/k", headers={"content-md5": value}, body=HELLO)
     assert response.verdict == (400, "InvalidDigest")
@@ -483,13 +540,17 @@ def test_an_announced_algorithm_must_be_sent(s3: RawClient, bucket: str, algorit
 def test_an_announced_algorithm_that_is_sent_is_accepted(s3: RawClient, bucket: str, name: str) -> None:
     path = f"/{bucket}/k"
     headers = {"x-amz-sdk-checksum-algorithm": name}
-    header = s3.request("PUT", path, headers={**headers, "x-amz-checksum-crc32": crc32_b64(HELLO)}, body=HELLO)
+    header = s3.request(
+        "PUT", path, headers={**headers, "x-amz-checksum-crc32": crc32_b64(HELLO)}, body=HELLO
+    )
     trailer = s3.put_streaming(path, CHUNKS, mode=UNSIGNED_TRAILER, trailer=TRAILER, headers=headers)
     assert (header.status, trailer.status) == (200, 200)
 
 
 @pytest.mark.requirement("PAY-15")
-def test_an_algorithm_in_a_presigned_query_and_on_put_object_has_no_effect(s3: RawClient, bucket: str) -> None:
+def test_an_algorithm_in_a_presigned_query_and_on_put_object_has_no_effect(
+    s3: RawClient, bucket: str
+) -> None:
     path = f"/{bucket}/k"
     url = s3.presign("PUT", path, [("x-amz-sdk-checksum-algorithm", "CRC32")])
     assert s3.open_url("PUT", url, body=HELLO).status == 200
@@ -515,7 +576,9 @@ def test_the_payload_token_alone_decides_about_the_framing(s3: RawClient, bucket
 
 @pytest.mark.requirement("PAY-17", "PAY-10")
 @pytest.mark.parametrize("token", [UNSIGNED, None])
-def test_aws_chunked_without_a_streaming_token_frames_nothing(s3: RawClient, bucket: str, token: str | None) -> None:
+def test_aws_chunked_without_a_streaming_token_frames_nothing(
+    s3: RawClient, bucket: str, token: str | None
+) -> None:
     body = b"5\r\nhello\r\n0\r\n\r\n"
     headers = {"content-encoding": "aws-chunked"}
     assert s3.request("PUT", f"/{bucket}/k", headers=headers, body=body, payload_hash=token).status == 200
@@ -564,7 +627,10 @@ def test_a_streaming_upload_with_a_wrong_signature_is_refused(s3: RawClient, buc
     """CVE-2025-31489 (MinIO): the signature of STREAMING-UNSIGNED-PAYLOAD-TRAILER was not checked."""
     path = f"/{bucket}/k"
     trailer = trailer_of(mode)
-    headers = {"x-amz-decoded-content-length": str(len(BODY)), **({"x-amz-trailer": trailer[0]} if trailer else {})}
+    headers = {
+        "x-amz-decoded-content-length": str(len(BODY)),
+        **({"x-amz-trailer": trailer[0]} if trailer else {}),
+    }
     lines = s3.sign("PUT", path, "", {"host": s3.host, **headers}, b"", mode)
     lines["authorization"] = lines["authorization"][:-64] + "0" * 64
     wire = s3.chunked(CHUNKS, lines, mode=mode, trailer=trailer)
@@ -585,7 +651,10 @@ def test_a_streaming_upload_with_credentials_in_the_query_is_verified(
     trailer = trailer_of(mode)
     token = {"x-amz-content-sha256": mode} if place == "header" else {}
     query = [("X-Amz-Content-Sha256", mode)] if place == "query" else []
-    length = {"x-amz-decoded-content-length": str(len(BODY)), **({"x-amz-trailer": trailer[0]} if trailer else {})}
+    length = {
+        "x-amz-decoded-content-length": str(len(BODY)),
+        **({"x-amz-trailer": trailer[0]} if trailer else {}),
+    }
     url = s3.presign("PUT", path, query, headers={**token, **length})
     forged = url[:-64] + "0" * 64
     lines = {"x-amz-date": s3.amz_date(), "authorization": f"Signature={'0' * 64}"}

@@ -59,7 +59,9 @@ def test_field_names_are_matched_in_any_case(s3: RawClient, bucket: str) -> None
 
 
 @pytest.mark.requirement("POST-02")
-@pytest.mark.parametrize(("asked", "status"), [("200", 200), ("201", 201), ("204", 204), ("404", 204), ("x", 204), ("", 204)])
+@pytest.mark.parametrize(
+    ("asked", "status"), [("200", 200), ("201", 201), ("204", 204), ("404", 204), ("x", 204), ("", 204)]
+)
 def test_the_form_says_how_it_is_answered(s3: RawClient, bucket: str, asked: str, status: int) -> None:
     response = post(s3, bucket, {**KEY, "success_action_status": asked})
     assert (response.status, response.headers["etag"]) == (status, ETAG)
@@ -86,7 +88,9 @@ def test_a_redirect_wins_and_tells_what_was_uploaded(s3: RawClient, bucket: str)
 
 
 @pytest.mark.requirement("POST-02")
-@pytest.mark.parametrize("url", ["", "javascript:alert(1)", "//example.com", "not a url", "https://a/\r\nx-injected: 1"])
+@pytest.mark.parametrize(
+    "url", ["", "javascript:alert(1)", "//example.com", "not a url", "https://a/\r\nx-injected: 1"]
+)
 def test_a_redirect_that_is_no_url_is_ignored(s3: RawClient, bucket: str, url: str) -> None:
     response = post(s3, bucket, {**KEY, "success_action_redirect": url})
     assert response.status == 204
@@ -96,9 +100,17 @@ def test_a_redirect_that_is_no_url_is_ignored(s3: RawClient, bucket: str, url: s
 @pytest.mark.requirement("POST-03")
 @pytest.mark.parametrize(
     ("file_name", "key"),
-    [("a.txt", "u/a.txt"), ("C:\\dir\\a.txt", "u/a.txt"), ("/tmp/a.txt", "u/a.txt"), ("日本.txt", "u/日本.txt"), (None, "u/${filename}")],
+    [
+        ("a.txt", "u/a.txt"),
+        ("C:\\dir\\a.txt", "u/a.txt"),
+        ("/tmp/a.txt", "u/a.txt"),
+        ("日本.txt", "u/日本.txt"),
+        (None, "u/${filename}"),
+    ],
 )
-def test_filename_is_replaced_by_the_files_base_name(s3: RawClient, bucket: str, file_name: str | None, key: str) -> None:
+def test_filename_is_replaced_by_the_files_base_name(
+    s3: RawClient, bucket: str, file_name: str | None, key: str
+) -> None:
     starts = ["starts-with", "$key", "u/"]
     policy = policy_of(bucket, signing_fields(s3), [starts])
     assert post(s3, bucket, {"key": "u/${filename}"}, file_name=file_name, policy=policy).status == 204
@@ -118,7 +130,9 @@ def test_the_policy_judges_the_key_after_the_replacement(s3: RawClient, bucket: 
 @pytest.mark.requirement("POST-04", "ERR-08")
 def test_the_policys_signature_is_verified(s3: RawClient, bucket: str) -> None:
     wrong = post(s3, bucket, KEY, replace={"x-amz-signature": "0" * 64})
-    other = post(s3, bucket, KEY, replace={"policy": policy_of(bucket, {**KEY, **signing_fields(s3)}, [{"x": "y"}])})
+    other = post(
+        s3, bucket, KEY, replace={"policy": policy_of(bucket, {**KEY, **signing_fields(s3)}, [{"x": "y"}])}
+    )
     stranger = post(changed(s3, secret_access_key="wrong"), bucket, KEY)
     unknown = post(changed(s3, access_key_id="AKIANOBODYNOBODYNOBO"), bucket, KEY)
     assert wrong.verdict == (403, "SignatureDoesNotMatch")
@@ -209,7 +223,9 @@ def test_each_condition_is_enforced(
 
 @pytest.mark.requirement("POST-06", "ERR-08")
 @pytest.mark.known_mistake(34)
-def test_a_policy_for_one_bucket_holds_for_no_other(s3: RawClient, bucket: str, new_name: Callable[[], str]) -> None:
+def test_a_policy_for_one_bucket_holds_for_no_other(
+    s3: RawClient, bucket: str, new_name: Callable[[], str]
+) -> None:
     """CVE-2023-28434 (MinIO): the bucket that the policy names was not enforced."""
     other = new_name()
     s3.request("PUT", f"/{other}")
@@ -237,7 +253,19 @@ def test_a_condition_on_a_field_that_is_missing_fails(s3: RawClient, bucket: str
 
 
 @pytest.mark.requirement("POST-07", "ERR-08")
-@pytest.mark.parametrize("name", ["x-amz-meta-a", "content-type", "cache-control", "success_action_status", "x-amz-tagging", "tagging", "acl", "anything"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-amz-meta-a",
+        "content-type",
+        "cache-control",
+        "success_action_status",
+        "x-amz-tagging",
+        "tagging",
+        "acl",
+        "anything",
+    ],
+)
 def test_a_field_without_a_condition_is_refused(s3: RawClient, bucket: str, name: str) -> None:
     policy = policy_of(bucket, {**KEY, **signing_fields(s3)})
     assert post(s3, bucket, {**KEY, name: "x"}, policy=policy).verdict == (403, "AccessDenied")
@@ -324,7 +352,9 @@ def test_a_form_without_a_signature_is_refused(s3: RawClient, bucket: str) -> No
 
 
 @pytest.mark.requirement("POST-10", "ERR-08")
-@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", "multipart/mixed; boundary=x", ""])
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "text/plain", "multipart/mixed; boundary=x", ""]
+)
 def test_a_post_that_is_no_form_is_refused(s3: RawClient, bucket: str, content_type: str) -> None:
     headers = {"content-type": content_type}
     response = s3.request("POST", f"/{bucket}", headers=headers, body=render_form(KEY.items(), [("a", b"x")]))
@@ -333,7 +363,10 @@ def test_a_post_that_is_no_form_is_refused(s3: RawClient, bucket: str, content_t
 
 
 @pytest.mark.requirement("POST-10", "ERR-08")
-@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=other"])
+@pytest.mark.parametrize(
+    "content_type",
+    ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=other"],
+)
 def test_a_form_without_its_boundary_is_refused(s3: RawClient, bucket: str, content_type: str) -> None:
     response = send_form(s3, f"/{bucket}", KEY.items(), [("a", b"x")], {"content-type": content_type})
     assert 400 <= response.status < 500
@@ -360,7 +393,11 @@ def test_fields_of_nearly_20_kb_are_accepted(s3: RawClient, bucket: str) -> None
 def test_a_form_whose_fields_never_end_is_refused(s3: RawClient, bucket: str) -> None:
     """CVE-2018-1000538 (MinIO), CVE-2026-39414: a body without structure filled the memory."""
     body = b"x" * 3_000_000
-    headers = {"host": s3.host, "content-type": f"multipart/form-data; boundary={BOUNDARY}", "content-length": str(len(body))}
+    headers = {
+        "host": s3.host,
+        "content-type": f"multipart/form-data; boundary={BOUNDARY}",
+        "content-length": str(len(body)),
+    }
     response = s3.send(render("POST", f"/{bucket}", headers) + body, "POST")
     assert response.verdict == (400, "MaxPostPreDataLengthExceededError")
 
@@ -436,7 +473,9 @@ def test_fields_that_ask_for_nothing_are_accepted(s3: RawClient, bucket: str, na
 
 @pytest.mark.requirement("POST-07", "AUTH-04", "ERR-08")
 @pytest.mark.known_mistake(8, 34)
-@pytest.mark.parametrize("name", ["x-amz-meta-a", "x-amz-tagging", "x-amz-acl", "x-amz-copy-source", "x-amz-storage-class"])
+@pytest.mark.parametrize(
+    "name", ["x-amz-meta-a", "x-amz-tagging", "x-amz-acl", "x-amz-copy-source", "x-amz-storage-class"]
+)
 def test_a_header_beside_the_form_is_not_obeyed(s3: RawClient, bucket: str, name: str) -> None:
     """CVE-2026-71191 (Swift): what nobody signed was obeyed. A policy covers fields, and no header."""
     response = post(s3, bucket, KEY, headers={name: "a=b"})

@@ -14,7 +14,14 @@ import pytest
 
 from tests.rawclient import UNSIGNED, RawClient, encode_query, key_path
 
-SIX = ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature"]
+SIX = [
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Signature",
+]
 OVERRIDES = {
     "response-content-type": "text/x-a; charset=utf-8",
     "response-content-language": "de, en",
@@ -34,7 +41,9 @@ def v2_url(s3: RawClient, method: str, path: str, expires: int, secret: str | No
 
 @pytest.mark.requirement("PRE-01")
 @pytest.mark.parametrize("key", ["k", "a b+c", "日本/%"])
-def test_an_object_is_written_read_and_deleted_by_presigned_urls(s3: RawClient, bucket: str, key: str) -> None:
+def test_an_object_is_written_read_and_deleted_by_presigned_urls(
+    s3: RawClient, bucket: str, key: str
+) -> None:
     path = key_path(bucket, key)
     assert s3.open_url("PUT", s3.presign("PUT", path), body=b"hello").status == 200
     assert s3.open_url("GET", s3.presign("GET", path)).body == b"hello"
@@ -112,7 +121,9 @@ def test_a_parameter_must_say_something(s3: RawClient, bucket: str, name: str, v
 
 
 @pytest.mark.requirement("PRE-04")
-@pytest.mark.parametrize("expires", ["x", "", "-1", "604801", "1.5", "99999999999999999999", "1e3", " 60", "+60"])
+@pytest.mark.parametrize(
+    "expires", ["x", "", "-1", "604801", "1.5", "99999999999999999999", "1e3", " 60", "+60"]
+)
 def test_a_life_that_is_none_is_refused(s3: RawClient, bucket: str, expires: str) -> None:
     url = s3.presign("GET", f"/{bucket}", expires_s=expires)
     assert s3.open_url("GET", url).verdict == (400, "AuthorizationQueryParametersError")
@@ -257,7 +268,9 @@ def test_a_copy_source_may_be_a_signed_parameter(s3: RawClient, bucket: str) -> 
         lambda text: text.replace("/us-east-1", ""),
     ],
 )
-def test_a_credential_of_a_wrong_form_is_refused(s3: RawClient, bucket: str, bend: Callable[[str], str]) -> None:
+def test_a_credential_of_a_wrong_form_is_refused(
+    s3: RawClient, bucket: str, bend: Callable[[str], str]
+) -> None:
     credential = f"{s3.access_key_id}/{s3.amz_date()[:8]}/us-east-1/s3/aws4_request"
     url = s3.presign("GET", f"/{bucket}", replace={"X-Amz-Credential": bend(credential)})
     assert s3.open_url("GET", url).verdict == (400, "AuthorizationQueryParametersError")
@@ -272,9 +285,14 @@ def test_a_version_2_url_is_verified(s3: RawClient, bucket: str) -> None:
     refused = (403, "SignatureDoesNotMatch")
     assert s3.open_url("GET", v2_url(s3, "GET", path, now + 300, "wrong")).verdict == refused
     assert s3.open_url("DELETE", v2_url(s3, "GET", path, now + 300)).verdict == refused
-    assert s3.open_url("GET", v2_url(s3, "GET", path, now + 300).replace("Expires=", "Expires=1")).verdict == refused
+    assert (
+        s3.open_url("GET", v2_url(s3, "GET", path, now + 300).replace("Expires=", "Expires=1")).verdict
+        == refused
+    )
     assert s3.open_url("GET", v2_url(s3, "GET", path, now - 10)).verdict == (403, "AccessDenied")
-    assert s3.open_url("GET", v2_url(s3, "GET", f"/{bucket}", now + 300) + "&x-amz-security-token=a").status in (400, 403)
+    assert s3.open_url(
+        "GET", v2_url(s3, "GET", f"/{bucket}", now + 300) + "&x-amz-security-token=a"
+    ).status in (400, 403)
 
 
 @pytest.mark.requirement("PRE-11", "PRE-08")
@@ -326,13 +344,17 @@ def test_an_unknown_key_another_day_and_a_token_are_refused(s3: RawClient, bucke
 @pytest.mark.requirement("OVR-01")
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("how", ["header", "query"])
-def test_overrides_replace_the_headers_of_one_answer(s3: RawClient, bucket: str, method: str, how: str) -> None:
+def test_overrides_replace_the_headers_of_one_answer(
+    s3: RawClient, bucket: str, method: str, how: str
+) -> None:
     stored = {name.removeprefix("response-"): "stored" for name in OVERRIDES}
     path = f"/{bucket}/k"
     s3.request("PUT", path, headers=stored, body=b"hello")
     query = list(OVERRIDES.items())
     response = (
-        s3.request(method, path, query) if how == "header" else s3.open_url(method, s3.presign(method, path, query))
+        s3.request(method, path, query)
+        if how == "header"
+        else s3.open_url(method, s3.presign(method, path, query))
     )
     assert response.status == 200
     assert {name: response.headers[name.removeprefix("response-")] for name in OVERRIDES} == OVERRIDES
@@ -341,7 +363,9 @@ def test_overrides_replace_the_headers_of_one_answer(s3: RawClient, bucket: str,
 
 
 @pytest.mark.requirement("OVR-01")
-def test_overrides_work_on_a_part_of_an_object_and_where_nothing_is_stored(s3: RawClient, bucket: str) -> None:
+def test_overrides_work_on_a_part_of_an_object_and_where_nothing_is_stored(
+    s3: RawClient, bucket: str
+) -> None:
     s3.request("PUT", f"/{bucket}/k", body=b"hello")
     response = s3.request("GET", f"/{bucket}/k", list(OVERRIDES.items()), {"range": "bytes=1-2"})
     assert (response.status, response.body) == (206, b"el")
@@ -357,7 +381,9 @@ def test_overrides_without_a_signature_are_refused(s3: RawClient, bucket: str, n
 
 @pytest.mark.requirement("OVR-02")
 @pytest.mark.parametrize("name", OVERRIDES)
-@pytest.mark.parametrize("value", ["a\r\nx-injected: 1", "a\nx-injected: 1", "a\rx-injected: 1", "a\0", "日本", "\u0100"])
+@pytest.mark.parametrize(
+    "value", ["a\r\nx-injected: 1", "a\nx-injected: 1", "a\rx-injected: 1", "a\0", "日本", "\u0100"]
+)
 def test_overrides_never_inject_a_header(s3: RawClient, bucket: str, name: str, value: str) -> None:
     s3.request("PUT", f"/{bucket}/k", body=b"hello")
     response = s3.request("GET", f"/{bucket}/k", [(name, value)])

@@ -14,7 +14,9 @@ DOMAIN = "s3.example.org"
 
 
 @pytest.fixture(scope="module", params=["memory", "embedded"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[anys3.Server]:
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[anys3.Server]:
     """A server that answers to a domain of its own."""
     directory: Path | None = None
     if request.param == "embedded":
@@ -73,11 +75,15 @@ def test_presigned_urls_work_on_a_buckets_host(s3: RawClient, bucket: str) -> No
 
 
 @pytest.mark.requirement("VH-01")
-def test_a_signature_for_one_host_is_not_one_for_another(s3: RawClient, bucket: str, new_name: Callable[[], str]) -> None:
+def test_a_signature_for_one_host_is_not_one_for_another(
+    s3: RawClient, bucket: str, new_name: Callable[[], str]
+) -> None:
     other = new_name()
     s3.request("PUT", f"/{other}")
     s3.request("PUT", f"/{other}/k", body=b"secret")
-    response = s3.request("GET", "/k", host=f"{bucket}.{DOMAIN}", unsigned_headers={"host": f"{other}.{DOMAIN}"})
+    response = s3.request(
+        "GET", "/k", host=f"{bucket}.{DOMAIN}", unsigned_headers={"host": f"{other}.{DOMAIN}"}
+    )
     assert response.verdict == (403, "SignatureDoesNotMatch")
 
 
@@ -91,9 +97,12 @@ def test_a_bucket_with_dots_is_reached_by_path(s3: RawClient, new_name: Callable
 
 @pytest.mark.requirement("VH-03")
 @pytest.mark.parametrize(
-    "host", ["{bucket}.example.com", "{bucket}.s3.example.org.evil.com", "{bucket}evil", "x.{bucket}.s3.example.org"]
+    "host",
+    ["{bucket}.example.com", "{bucket}.s3.example.org.evil.com", "{bucket}evil", "x.{bucket}.s3.example.org"],
 )
-def test_a_foreign_host_addresses_by_path(s3: RawClient, bucket: str, new_name: Callable[[], str], host: str) -> None:
+def test_a_foreign_host_addresses_by_path(
+    s3: RawClient, bucket: str, new_name: Callable[[], str], host: str
+) -> None:
     other = new_name()
     s3.request("PUT", f"/{other}")
     s3.request("PUT", f"/{other}/k", body=b"by path")
