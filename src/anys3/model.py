@@ -6,7 +6,7 @@ Times are whole milliseconds since the Unix epoch (`*_ms`), sizes are bytes. Obj
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 ChecksumAlgorithm = Literal["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"]
@@ -48,6 +48,11 @@ class AccessKey:
     may_create_buckets: bool = False
     grants: dict[str, Grant] = field(default_factory=dict)
     created_ms: int = 0
+
+    def without_grant(self, bucket: str) -> AccessKey:
+        """Return the key without its grant on a bucket that is no more."""
+        grants = {name: grant for name, grant in self.grants.items() if name != bucket}
+        return replace(self, grants=grants)
 
 
 class Identity(NamedTuple):

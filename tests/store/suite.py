@@ -247,6 +247,19 @@ class Suite:
 
         run(test)
 
+    @pytest.mark.requirement("AUTH-17")
+    def test_a_bucket_that_is_made_again_is_granted_to_nobody(self, run: Run) -> None:
+        async def test(store: Store) -> None:
+            bucket = await new_bucket(store)
+            grants = {bucket.name: Grant(True, True, True), "other": Grant(True)}
+            await store.put_key(AccessKey("AK1", "s", "n", grants=grants))
+            await store.delete_bucket(bucket)
+            key = await store.key("AK1")
+            assert key is not None
+            assert key.grants == {"other": Grant(True)}
+
+        run(test)
+
     @pytest.mark.requirement("DB-05")
     def test_unfinished_uploads_do_not_keep_a_bucket_and_do_not_come_back(self, run: Run) -> None:
         async def test(store: Store) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from anys3.cli import output
-from anys3.cli.keys import rights, without_bucket
+from anys3.cli.keys import rights
 from anys3.cli.opening import directory_of, with_store
 from anys3.cli.rules import as_json, read_rules
 from anys3.model import Bucket
@@ -127,10 +127,6 @@ async def _delete(store: Store, arguments: argparse.Namespace) -> None:
             f"the bucket {bucket.name!r} isn't empty: delete its objects first, for example by"
             f" `aws s3 rm --recursive s3://{bucket.name}`",
         ) from None
-    # A bucket made later under the same name, perhaps by another key, must not inherit these grants.
-    for key in await store.keys():
-        if bucket.name in key.grants:
-            await store.put_key(without_bucket(key, bucket.name))
     _say(arguments, {"name": bucket.name, "deleted": True}, f"deleted {bucket.name}")
 
 

@@ -192,8 +192,3 @@ def _show_info(key: AccessKey, is_json: bool) -> None:
     output.result(f"may            {_summary(key)}")
     if rows:
         output.result("\n" + output.table(["BUCKET", "RIGHTS"], rows))
-
-
-def without_bucket(key: AccessKey, bucket: str) -> AccessKey:
-    """Return the key without its grant in that bucket."""
-    return replace(key, grants={name: grant for name, grant in key.grants.items() if name != bucket})

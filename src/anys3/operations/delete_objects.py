@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from anys3.operations.call import MAX_XML_BYTES, Call
+from anys3.operations.call import MIB, Call
 from anys3.operations.documents import read_document
 from anys3.protocol import etags, names
 from anys3.protocol.xml import escape
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from anys3.wire.shapes import DeleteObjectsInput
 
 MAX_KEYS = 1_000
+MAX_DOCUMENT_BYTES = 8 * MIB
+"""1,000 of the longest keys stay below, even if each of their bytes is written as a reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ async def delete_objects(call: Call, want: DeleteObjectsInput) -> Answer:
     del want
     if not call.plan.is_integrity_checked:
         raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5 or a checksum")
-    document = await read_document(call, "Delete", MAX_XML_BYTES)
+    document = await read_document(call, "Delete", MAX_DOCUMENT_BYTES)
     wanted = document.all("Object")
     if not wanted or len(wanted) > MAX_KEYS:
         raise S3Error("MalformedXML")

@@ -301,7 +301,11 @@ class Store(Protocol):
         """Replace settings (owner, is_public, cors, operator_cors) of the bucket. Raises NoSuchBucket."""
 
     async def delete_bucket(self, bucket: Bucket) -> None:
-        """Delete the bucket and its unfinished uploads (DB-05). Raises NoSuchBucket, BucketNotEmpty."""
+        """Delete the bucket, its unfinished uploads (DB-05), and all grants on it.
+
+        A bucket made later under the name begins without anybody's old grants. Raises NoSuchBucket,
+        BucketNotEmpty.
+        """
 
     # objects
 

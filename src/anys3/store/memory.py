@@ -215,6 +215,7 @@ class MemoryStore:
         if self._space(bucket).entries:
             raise BucketNotEmpty(bucket.name)
         del self._spaces[bucket.name]
+        self._keys = {name: key.without_grant(bucket.name) for name, key in self._keys.items()}
         self._generation += 1
 
     def _space(self, bucket: Bucket) -> _Space:

@@ -175,11 +175,22 @@ def delete_bucket(batch: Batch, bucket: Bucket) -> None:
     if not strides.is_empty(batch.txn, batch.index.entries, namespace):
         raise BucketNotEmpty(bucket.name)
     _delete_uploads(batch, namespace)
+    _delete_grants(batch, bucket.name)
     batch.txn.delete(bucket.name.encode(), db=batch.index.buckets)
     batch.txn.delete(namespace, db=batch.index.names)
     batch.forget_bucket(bucket)
     batch.sequence += 1
     batch.generation += 1
+
+
+def _delete_grants(batch: Batch, bucket: str) -> None:
+    """Take the bucket out of all keys' grants: whoever makes it anew shares it with nobody."""
+    with batch.txn.cursor(db=batch.index.keys) as cursor:
+        keys = [decode_key(name.decode(), raw) for name, raw in cursor]
+    for key in keys:
+        if bucket in key.grants:
+            row = encode_key(key.without_grant(bucket))
+            batch.txn.put(key.access_key_id.encode(), row, db=batch.index.keys)
 
 
 def _delete_uploads(batch: Batch, namespace: bytes) -> None:
