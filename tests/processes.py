@@ -51,7 +51,7 @@ class ServerProcess:
 
     def _answers(self) -> bool:
         try:
-            return self.s3.request("GET", "/").status == 200  # noqa: PLR2004
+            return self.s3.request("GET", "/").status == 200
         except OSError:
             return False
 
@@ -126,7 +126,7 @@ class Connections:
         return [read_response(connection, method) for connection, _ in pairs]
 
 
-def signed(  # noqa: PLR0913
+def signed(
     s3: RawClient,
     method: str,
     path: str,
