@@ -9,7 +9,10 @@ from dataclasses import dataclass, field, replace
 from tests.forms import BOUNDARY, policy_of, render_form, sign, signing_fields
 from tests.rawclient import RawClient, Response, encode_query, md5_b64, render
 
-CORS = b"<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>"
+CORS = (
+    b"<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule>"
+    b"</CORSConfiguration>"
+)
 TAGS = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
 DELETE = b"<Delete><Object><Key>gone</Key></Object></Delete>"
 CHANGING = re.compile(rb"<RequestId>.*?</RequestId>|<HostId>.*?</HostId>")

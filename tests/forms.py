@@ -58,8 +58,8 @@ def render_form(
     ]
     for name, content in files:
         parameter = "" if name is None else f'; filename="{name}"'
-        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"{parameter}\r\nContent-Type: {part_type}'
-        parts.append(f"{head}\r\n\r\n".encode() + content + b"\r\n")
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"{parameter}\r\n'
+        parts.append(f"{head}Content-Type: {part_type}\r\n\r\n".encode() + content + b"\r\n")
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
 
 

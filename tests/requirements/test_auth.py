@@ -471,6 +471,6 @@ def test_the_region_and_its_alias_are_accepted_and_no_other(new_name: Callable[[
 
 @pytest.mark.known_mistake(13)
 def test_a_wrong_signature_is_compared_in_full(s3: RawClient) -> None:
-    """RustFS GHSA-3p3x: secrets were compared until the first difference. Also see the test of the sources."""
+    """RustFS GHSA-3p3x: secrets were compared until the first difference."""
     digest = hashlib.sha256(b"").hexdigest()
     assert bent(s3, "/", lambda line: line[:-64] + digest).verdict == (403, "SignatureDoesNotMatch")

@@ -191,7 +191,8 @@ def test_a_copy_a_part_copy_and_a_completion_that_fail_do_not_answer_200(s3: Raw
         [("partNumber", "1"), ("uploadId", upload_id)],
         {"x-amz-copy-source": f"/{bucket}/none"},
     )
-    document = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>"
+    part_1 = b"<Part><PartNumber>1</PartNumber><ETag>x</ETag></Part>"
+    document = b"<CompleteMultipartUpload>%b</CompleteMultipartUpload>" % part_1
     completion = s3.request("POST", f"/{bucket}/k", [("uploadId", upload_id)], body=document)
     assert (copy.verdict, part.verdict) == ((404, "NoSuchKey"), (404, "NoSuchKey"))
     assert completion.verdict == (400, "InvalidPart")

@@ -21,9 +21,9 @@ OPERATIONS = sorted(catalogue.operations())
 ANYBODY = {"CorsPreflight"}
 ANY_KEY = ANYBODY | {"ListBuckets"}
 READS = {
-    "HeadBucket", "ListObjects", "ListObjectsV2", "ListObjectVersions", "GetBucketLocation", "GetBucketVersioning",
-    "GetBucketAcl", "GetObjectLockConfiguration", "GetObject", "HeadObject", "GetObjectAcl", "GetObjectAttributes",
-    "GetObjectTagging",
+    "HeadBucket", "ListObjects", "ListObjectsV2", "ListObjectVersions", "GetBucketLocation",
+    "GetBucketVersioning", "GetBucketAcl", "GetObjectLockConfiguration", "GetObject", "HeadObject", "GetObjectAcl",
+    "GetObjectAttributes", "GetObjectTagging",
 }  # fmt: skip
 WRITES = {
     "PutObject", "PostObject", "DeleteObject", "DeleteObjects", "PutObjectTagging", "DeleteObjectTagging",
@@ -92,7 +92,7 @@ class Keys:
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
-    """A server with three buckets, and one key of each kind. (Grants are data: the engine does not matter.)"""
+    """A server with three buckets, and one key of each kind. (Grants are data of any engine.)"""
     with anys3.Server(directory=tmp_path_factory.mktemp("grants") / "data") as server:
         root = RawClient(server.endpoint_url, server.access_key_id, server.secret_access_key)
         scene = Scene(root, BUCKET)
@@ -109,7 +109,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
 @pytest.mark.known_mistake(19, 24, 25, 26, 29)
 @pytest.mark.parametrize("name", MAY)
 def test_a_key_may_do_what_was_granted_and_nothing_else(keys: Keys, name: str) -> None:
-    """CVE-2025-62506 and CVE-2024-55949 (MinIO), CVE-2026-22042 (RustFS), CVE-2026-40937: rights of another action."""
+    """CVE-2025-62506, CVE-2024-55949 (MinIO), CVE-2026-22042, CVE-2026-40937 (RustFS): other actions' rights."""
     with KeepAlive(keys.root) as wire:
 
         def outcome(operation: str) -> int:

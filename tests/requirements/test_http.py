@@ -126,7 +126,7 @@ def test_tls_1_2_and_1_3_are_spoken_with_a_valid_certificate(tls: RawClient, ver
 @pytest.mark.requirement("HTTP-01")
 @pytest.mark.parametrize("minor", [0, 1, 2])
 def test_older_versions_fail_in_the_handshake(tls: RawClient, minor: int) -> None:
-    """The hello is written by hand, for OpenSSL would not send one: 3.0 is SSL 3, 3.1 TLS 1.0, 3.2 TLS 1.1."""
+    """The hello is written by hand, for OpenSSL sends none: 3.0 is SSL 3, 3.1 TLS 1.0, 3.2 TLS 1.1."""
     suites = bytes.fromhex("c009c00ac013c014002f0035")
     body = bytes([3, minor]) + bytes(32) + b"\0" + len(suites).to_bytes(2, "big") + suites + b"\1\0"
     hello = b"\x01" + len(body).to_bytes(3, "big") + body
@@ -490,7 +490,7 @@ def test_query_names_without_a_meaning_are_ignored(s3: RawClient, bucket: str, q
         b'<!DOCTYPE Delete [<!ENTITY a "k">]>',
         b'<!DOCTYPE Delete [<!ENTITY a SYSTEM "file:///etc/passwd">]>',
         b'<!DOCTYPE Delete SYSTEM "http://127.0.0.1:9/x.dtd">',
-        b'<!DOCTYPE D [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;">]>',
+        b'<!DOCTYPE D [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;">]>',
         b'<!DOCTYPE D [<!ENTITY % p SYSTEM "file:///etc/passwd"> %p;]>',
     ],
 )
@@ -520,7 +520,7 @@ def test_a_document_with_declarations_is_refused(s3: RawClient, bucket: str, pro
         b"<Delete><!-- a comment --><Object><Key>k</Key></Object></Delete>",
         b"<Delete><Object><Key><![CDATA[k]]></Key></Object></Delete>",
         b"<Delete><Object><Key>&#107;</Key></Object></Delete>",
-        "<?xml version='1.0' encoding='UTF-8' standalone='yes'?>".encode() + DELETE_K,
+        b"<?xml version='1.0' encoding='UTF-8' standalone='yes'?>" + DELETE_K,
     ],
 )
 def test_a_document_may_be_written_in_any_of_these_ways(s3: RawClient, bucket: str, document: bytes) -> None:

@@ -23,8 +23,9 @@ from tests.rawclient import RawClient
 
 SOURCES = sorted(Path(anys3.__file__).parent.rglob("*.py"))
 ADMIN_PATHS = [
-    "/minio/health/cluster", "/minio/admin/v3/info", "/minio/bootstrap/v1/verify", "/rustfs/rpc/read_file", "/rustfs/admin/v3/info",
-    "/metrics", "/_status", "/debug/pprof", "/health", "/-/ready", "/admin", "/console", "/env", "/.env", "/info", "/server-info",
+    "/minio/health/cluster", "/minio/admin/v3/info", "/minio/bootstrap/v1/verify", "/rustfs/rpc/read_file",
+    "/rustfs/admin/v3/info", "/metrics", "/_status", "/debug/pprof", "/health", "/-/ready", "/admin", "/console", "/env", "/.env",
+    "/info", "/server-info",
 ]  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def test_no_source_compares_a_signature_with_an_operator() -> None:
 def test_a_secret_that_others_can_guess_is_refused_where_others_can_reach_it(
     tmp_path: Path, secret: str
 ) -> None:
-    """CVE-2025-68926, GHSA-r5qv and GHSA-j59h (RustFS), MinIO's minioadmin: known defaults opened every server."""
+    """CVE-2025-68926, GHSA-r5qv and GHSA-j59h (RustFS), MinIO's minioadmin: everybody knew the key."""
     environment = {
         **os.environ,
         "ANYS3_ACCESS_KEY_ID": "AKIATESTSOFANYS30000",
@@ -89,11 +90,10 @@ def test_every_server_makes_a_key_of_its_own() -> None:
 @pytest.mark.parametrize("path", ADMIN_PATHS)
 def test_nothing_inside_is_told_to_strangers(s3: RawClient, path: str) -> None:
     """CVE-2023-28432 (MinIO): an open route told the environment, secrets and all."""
-    for method in ("GET", "POST", "HEAD", "PUT", "OPTIONS"):
-        response = s3.open_url(method, path)
-        assert response.status in (400, 403, 405, 412)
-        assert s3.secret_access_key.encode() not in response.raw_head + response.body
-        assert s3.access_key_id.encode() not in response.raw_head + response.body
+    answers = [s3.open_url(method, path) for method in ("GET", "POST", "HEAD", "PUT", "OPTIONS")]
+    told = b"".join(answer.raw_head + answer.body for answer in answers)
+    assert {answer.status for answer in answers} <= {400, 403, 405, 412}
+    assert (s3.secret_access_key.encode() in told, s3.access_key_id.encode() in told) == (False, False)
 
 
 @pytest.mark.known_mistake(17)
@@ -259,11 +259,10 @@ def test_no_secret_is_logged(
     wrong = RawClient(s3.endpoint, s3.access_key_id, "a-secret-that-was-mistyped")
     target = s3.presign("GET", f"/{bucket}/k")
     with KeepAlive(s3) as wire:
-        for one in scene.exemplars():
-            wire.exchange(one.render(s3), one.method)
-            wire.exchange(one.render(wrong), one.method)
-    s3.open_url("GET", target)
-    s3.open_url("GET", target[:-1])
+        requests = [(one, client) for one in scene.exemplars() for client in (s3, wrong)]
+        answers = [wire.exchange(one.render(client), one.method).status for one, client in requests]
+    assert {200, 403} <= set(answers)
+    assert (s3.open_url("GET", target).status, s3.open_url("GET", target[:-1]).status) == (200, 403)
     post(s3, bucket, {"key": "k"})
     s3.request("GET", f"/{new_name()}", headers={"x-amz-security-token": "a-token"})
     assert [

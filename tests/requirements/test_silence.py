@@ -1,4 +1,4 @@
-"""No silent fall-through, no silent ignore: every name of botocore's S3 model, to every operation (HTTP-14, HTTP-15)."""
+"""No silent fall-through, no silent ignore: every name of botocore's S3 model, sent to every operation."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import botocore.session
 import pytest
 
 from anys3.spec import catalogue
-from tests.keepalive import KeepAlive
 from tests.exemplars import Exemplar, Scene
+from tests.keepalive import KeepAlive
 from tests.rawclient import RawClient, Response
 
 OPERATIONS = sorted(catalogue.operations())
 SIGNED_OPERATIONS = [name for name in OPERATIONS if name != "CorsPreflight"]
-"""A browser's preflight asks about a URL: it carries no signature and no header but its own, and does nothing."""
+"""A preflight asks about a URL: it carries no signature and no header but its own, and does nothing."""
 
-# What is a parameter of an operation, as `prefix` is of a listing, and no sub-resource.
 IGNORED = {
     "amz-sdk-invocation-id",
     "amz-sdk-request",
@@ -137,7 +136,7 @@ def is_allowed_to_be_ignored(operation: catalogue.Operation, header: str) -> boo
 @pytest.mark.known_mistake(37)
 @pytest.mark.parametrize("name", SIGNED_OPERATIONS)
 def test_no_operation_ignores_a_header_silently(scene: Scene, wire: KeepAlive, name: str) -> None:
-    """CVE-2026-34204 (MinIO) and others: headers that nobody should send were obeyed, or dropped in silence."""
+    """CVE-2026-34204 (MinIO) and others: headers that nobody should send were obeyed, or dropped."""
     operation = catalogue.operations()[name]
     exemplar = scene.exemplar(name)
     asking = [header for header in model_headers() if not is_allowed_to_be_ignored(operation, header)]
