@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
@@ -22,10 +21,9 @@ def upload(s3: RawClient, bucket: str) -> Upload:
 
 
 @pytest.fixture
-def no_minimum(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_minimum(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lower the least size of a part for this server, which runs in this process."""
     monkeypatch.setattr(import_module("anys3.operations.complete_multipart_upload"), "MIN_PART_BYTES", 0)
-    yield
 
 
 def put(s3: RawClient, bucket: str, key: str, body: bytes) -> None:
