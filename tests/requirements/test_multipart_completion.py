@@ -219,18 +219,20 @@ def test_a_completion_repeated_with_other_parts_is_refused(s3: RawClient, upload
 
 
 @pytest.mark.requirement("CPL-14")
+@pytest.mark.parametrize("headers", [{}, {"if-none-match": "*"}])
 @pytest.mark.parametrize("attempt", range(5))
 def test_two_concurrent_completions_make_one_object(
-    s3: RawClient, bucket: str, upload: Upload, attempt: int
+    s3: RawClient, bucket: str, upload: Upload, headers: dict[str, str], attempt: int
 ) -> None:
-    del attempt
-    etag = upload.put(1, b"body")
-    request = signed(s3, "POST", upload.path, [("uploadId", upload.upload_id)], body=document([(1, etag)]))
-    with Connections(s3, 2) as connections:
-        answers = connections.burst([request, request], "POST")
-    assert [answer.verdict for answer in answers] == [(200, ""), (200, "")]
-    assert {answer.text("ETag") for answer in answers} == {multipart_etag([b"body"])}
-    assert s3.request("GET", upload.path).body == b"body"
+    body = b"body %d" % attempt
+    etag = upload.put(1, body)
+    query = [("uploadId", upload.upload_id)]
+    request = signed(s3, "POST", upload.path, query, headers, document([(1, etag)]))
+    with Connections(s3, 4) as connections:
+        answers = connections.burst([request] * 4, "POST")
+    assert [answer.verdict for answer in answers] == [(200, "")] * 4
+    assert {answer.text("ETag") for answer in answers} == {multipart_etag([body])}
+    assert s3.request("GET", upload.path).body == body
     assert uploads_of(s3, bucket) == []
 
 

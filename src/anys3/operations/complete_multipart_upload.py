@@ -13,7 +13,7 @@ from anys3.operations.unfinished import no_such_upload
 from anys3.protocol import checksums, etags, xml
 from anys3.protocol.xml import escape, escape_key
 from anys3.spec.errors import S3Error
-from anys3.store.interface import CompleteUpload, Mutation, Unchanged
+from anys3.store.interface import CompleteUpload, Mutation, NoSuchUpload, Unchanged
 from anys3.wire.encoding import xml_answer
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from anys3.model import ChecksumAlgorithm, Entry
     from anys3.protocol.http import Answer
+    from anys3.store.interface import Expectation
     from anys3.wire.shapes import CompleteMultipartUploadInput
 
 
@@ -44,7 +45,11 @@ async def complete_multipart_upload(call: Call, want: CompleteMultipartUploadInp
     upload = await call.store.upload(call.bucket, call.key, want.upload_id) if want.upload_id else None
     if upload is None:
         return await _repeat(call, want.upload_id, listed)
-    stored = await call.store.parts(call.bucket, call.key, upload.upload_id)
+    try:
+        stored = await call.store.parts(call.bucket, call.key, upload.upload_id)
+    except NoSuchUpload:
+        # Another completion of the same upload was faster (CPL-14), or an abort was.
+        return await _repeat(call, want.upload_id, listed)
     parts = _choose(listed, {part.number: part for part in stored}, upload)
     size = sum(part.size for part in parts)
     if want.mpu_object_size is not None and want.mpu_object_size != size:
@@ -67,15 +72,24 @@ async def complete_multipart_upload(call: Call, want: CompleteMultipartUploadInp
     if expect:
         # A condition that holds now says nothing if the key was written since the upload began (CONDW-08).
         expect = (*expect, Unchanged(call.key, upload.entry_sequence))
-    change = CompleteUpload(call.key, upload.upload_id, entry, parts)
+    return await _publish(call, CompleteUpload(call.key, upload.upload_id, entry, parts), expect, listed)
+
+
+async def _publish(
+    call: Call, change: CompleteUpload, expect: tuple[Expectation, ...], listed: list[Listed]
+) -> Answer:
+    """Commit, unless another completion of the same upload was faster: then its result counts (CPL-14).
+
+    The faster one may have made our condition false, so any refusal is looked at twice.
+    """
     try:
         await call.commit(Mutation(call.bucket, (change,), expect))
     except S3Error as error:
-        if error.code != "NoSuchUpload":
+        is_over = await call.store.upload(call.bucket, call.key, change.upload_id) is None
+        if error.code == "NoSuchBucket" or not is_over:
             raise
-        # Another completion of the same upload was faster (CPL-14).
-        return await _repeat(call, want.upload_id, listed)
-    return _result(call, entry)
+        return await _repeat(call, change.upload_id, listed)
+    return _result(call, change.entry)
 
 
 async def read_document_body(call: Call) -> bytes:
