@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import anys3
 from tests.rawclient import RawClient, md5_b64
 
 ON_A_BUCKET = [
@@ -179,6 +182,35 @@ def test_a_bucket_is_not_made_by_a_wrong_document(
     name = new_name()
     assert s3.request("PUT", f"/{name}", body=document).verdict == (400, "MalformedXML")
     assert s3.request("HEAD", f"/{name}").status == 404
+
+
+@pytest.fixture
+def blob_of(server: anys3.Server) -> Callable[[], Path]:
+    """A function that returns the file of the last large object. (Only the embedded engine has files.)"""
+    directory = server.directory
+    if directory is None:
+        pytest.skip("the memory engine has no files to lose")
+    return lambda: max(
+        (path for path in directory.rglob("blobs/*/*") if path.is_file()),
+        key=lambda path: path.stat().st_mtime_ns,
+    )
+
+
+@pytest.mark.requirement("ERR-06", "ERR-07", "ERR-08")
+@pytest.mark.parametrize(
+    "damage", [Path.unlink, lambda path: path.write_bytes(b""), lambda path: os.truncate(path, 1000)]
+)
+def test_a_failure_of_the_server_is_a_5xx_and_never_less_data(
+    s3: RawClient, bucket: str, blob_of: Callable[[], Path], damage: Callable[[Path], object]
+) -> None:
+    s3.request("PUT", f"/{bucket}/k", body=b"x" * 400_000)
+    damage(blob_of())
+    copy = s3.request("PUT", f"/{bucket}/copy", headers={"x-amz-copy-source": f"/{bucket}/k"})
+    assert s3.request("GET", f"/{bucket}/k").verdict == (500, "InternalError")
+    assert copy.verdict == (500, "InternalError")
+    assert s3.request("GET", f"/{bucket}/copy").verdict == (404, "NoSuchKey")
+    assert s3.request("PUT", f"/{bucket}/k", body=b"new").status == 200
+    assert s3.request("GET", f"/{bucket}/k").body == b"new"
 
 
 @pytest.mark.requirement("ERR-07")

@@ -21,14 +21,15 @@ OPERATIONS = sorted(catalogue.operations())
 ANYBODY = {"CorsPreflight"}
 ANY_KEY = ANYBODY | {"ListBuckets"}
 READS = {
-    "HeadBucket", "ListObjects", "ListObjectsV2", "ListObjectVersions", "GetBucketLocation",
-    "GetBucketVersioning", "GetBucketAcl", "GetObjectLockConfiguration", "GetObject", "HeadObject", "GetObjectAcl",
-    "GetObjectAttributes", "GetObjectTagging",
+    "HeadBucket", "ListObjects", "ListObjectsV2", "ListObjectVersions",
+    "GetBucketLocation", "GetBucketVersioning", "GetBucketAcl", "GetObjectLockConfiguration",
+    "GetObject", "HeadObject", "GetObjectAcl", "GetObjectAttributes",
+    "GetObjectTagging",
 }  # fmt: skip
 WRITES = {
-    "PutObject", "PostObject", "DeleteObject", "DeleteObjects", "PutObjectTagging", "DeleteObjectTagging",
-    "CreateMultipartUpload", "UploadPart", "ListParts", "ListMultipartUploads", "CompleteMultipartUpload",
-    "AbortMultipartUpload",
+    "PutObject", "PostObject", "DeleteObject", "DeleteObjects",
+    "PutObjectTagging", "DeleteObjectTagging", "CreateMultipartUpload", "UploadPart",
+    "ListParts", "ListMultipartUploads", "CompleteMultipartUpload", "AbortMultipartUpload",
 }  # fmt: skip
 COPIES = {"CopyObject", "UploadPartCopy"}
 SETTINGS = {"GetBucketCors", "PutBucketCors", "DeleteBucketCors", "DeleteBucket"}
@@ -109,7 +110,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
 @pytest.mark.known_mistake(19, 24, 25, 26, 29)
 @pytest.mark.parametrize("name", MAY)
 def test_a_key_may_do_what_was_granted_and_nothing_else(keys: Keys, name: str) -> None:
-    """CVE-2025-62506, CVE-2024-55949 (MinIO), CVE-2026-22042, CVE-2026-40937 (RustFS): other actions' rights."""
+    """CVE-2025-62506, CVE-2024-55949 (MinIO), CVE-2026-22042, CVE-2026-40937 (RustFS): rights of others."""
     with KeepAlive(keys.root) as wire:
 
         def outcome(operation: str) -> int:

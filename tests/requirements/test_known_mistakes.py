@@ -23,10 +23,23 @@ from tests.rawclient import RawClient
 
 SOURCES = sorted(Path(anys3.__file__).parent.rglob("*.py"))
 ADMIN_PATHS = [
-    "/minio/health/cluster", "/minio/admin/v3/info", "/minio/bootstrap/v1/verify", "/rustfs/rpc/read_file",
-    "/rustfs/admin/v3/info", "/metrics", "/_status", "/debug/pprof", "/health", "/-/ready", "/admin", "/console", "/env", "/.env",
-    "/info", "/server-info",
-]  # fmt: skip
+    "/minio/health/cluster",
+    "/minio/admin/v3/info",
+    "/minio/bootstrap/v1/verify",
+    "/rustfs/rpc/read_file",
+    "/rustfs/admin/v3/info",
+    "/metrics",
+    "/_status",
+    "/debug/pprof",
+    "/health",
+    "/-/ready",
+    "/admin",
+    "/console",
+    "/env",
+    "/.env",
+    "/info",
+    "/server-info",
+]
 
 
 @pytest.mark.known_mistake(13)

@@ -205,7 +205,7 @@ def unprotected(one: Exemplar) -> Exemplar:
 @pytest.mark.known_mistake(1, 2, 3, 4, 8, 10, 15, 36)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_no_route_skips_the_verifier(scene: Scene, wire: KeepAlive, s3: RawClient, name: str) -> None:
-    """CVE-2025-31489, CVE-2026-41145, CVE-2026-40344, CVE-2026-55873, SeaweedFS 9729: one way was forgotten."""
+    """CVE-2025-31489, CVE-2026-41145, CVE-2026-40344, CVE-2026-55873, SeaweedFS 9729: a way forgotten."""
     one = unprotected(scene.exemplar(name))
     before = scene.state()
     verdicts = {way: wire.exchange(make(s3, one), one.method).verdict for way, (make, _) in WAYS.items()}
