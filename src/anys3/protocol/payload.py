@@ -71,9 +71,6 @@ class Received(NamedTuple):
     checksum: Checksum | None
 
 
-_LOCK_BYTES = 2047
-_MAX_LOCKED_BYTES = 16 << 10
-
 PLAIN = Plan()
 """A payload about which nothing was said."""
 
@@ -209,8 +206,8 @@ def whole(plan: Plan, body: bytes, algorithm: ChecksumAlgorithm | None) -> tuple
     if plan.is_chunked:
         body, trailer = _unframe(plan, body)
     if plan.sha256 is not None:
-        _check_sha256(plan.sha256, _hashed(hashlib.sha256(usedforsecurity=False), body).hexdigest())
-    md5 = _hashed(hashlib.md5(usedforsecurity=False), body)
+        _check_sha256(plan.sha256, hashlib.sha256(body, usedforsecurity=False).hexdigest())
+    md5 = hashlib.md5(body, usedforsecurity=False)
     if plan.md5 is not None:
         _check_md5(plan.md5, md5.digest())
     chosen = plan.checksum_algorithm or algorithm
@@ -218,21 +215,6 @@ def whole(plan: Plan, body: bytes, algorithm: ChecksumAlgorithm | None) -> tuple
     if chosen is not None:
         checksum = _checked(plan, chosen, checksums.digest(chosen, body), trailer)
     return body, Received(len(body), md5.hexdigest(), checksum)
-
-
-def _hashed(digest: hashlib._Hash, body: bytes) -> hashlib._Hash:
-    """Return `digest` after a small body, without giving the interpreter's lock away in between.
-
-    hashlib gives it away from 2,048 bytes on; under load the way back to it costs more than the hash of a
-    small body. A large body is worth it.
-    """
-    if _LOCK_BYTES < len(body) <= _MAX_LOCKED_BYTES:
-        view = memoryview(body)
-        for start in range(0, len(body), _LOCK_BYTES):
-            digest.update(view[start : start + _LOCK_BYTES])
-    else:
-        digest.update(body)
-    return digest
 
 
 def _unframe(plan: Plan, body: bytes) -> tuple[bytes, bytes | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import contextlib
 import signal
 import socket
@@ -129,6 +130,10 @@ def run_worker(
         if lifeline is not None:
             asyncio.get_running_loop().add_reader(lifeline, _stop_orphan, lifeline, stop)
         app, close = await make_app()
+        # What was made so far stays: the collector need not look at it again, and rarely at requests.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         try:
             await serve(app, sockets, tls_context, stop, limits, on_ready=on_ready)
         finally:
