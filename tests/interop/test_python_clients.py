@@ -113,6 +113,19 @@ def test_boto3_with_default_settings_does_the_everyday_operations(
     record_client("boto3", boto3.__version__, what)
 
 
+def test_boto3_signs_with_sigv2(
+    client_of: Callable[..., Any], served: ServedProcess, name: str, record_client: Record
+) -> None:
+    s3 = client_of(served, signature_version="s3")  # botocore signs /bucket/ for the path /bucket it sends
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="ü + %.txt", Body=b"signed", Metadata={"shade": "blue"})
+    assert s3.get_object(Bucket=name, Key="ü + %.txt")["Body"].read() == b"signed"
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket=name)["Contents"]] == ["ü + %.txt"]
+    s3.delete_object(Bucket=name, Key="ü + %.txt")
+    s3.delete_bucket(Bucket=name)
+    record_client("boto3", boto3.__version__, "SigV2: put, get, list, delete")
+
+
 def test_every_put_that_was_acknowledged_survives_a_kill_under_load(
     client_of: Callable[..., Any], served: ServedProcess, name: str, record_client: Record
 ) -> None:
