@@ -22,9 +22,11 @@ START_TIMEOUT_S = 20.0
 class ServerProcess:
     """`python -m anys3 serve DIR` on a port that stays the same over restarts."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, under: Iterable[str] = ()) -> None:
+        """Prepare it; `under` is a command line that runs it, such as a tracer's."""
         self.directory = directory
         self.options = options
+        self._under = tuple(under)
         self.port = _free_port()
         self.s3 = RawClient(f"http://127.0.0.1:{self.port}", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
         self._process: subprocess.Popen[bytes] | None = None
@@ -35,7 +37,7 @@ class ServerProcess:
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "anys3", "serve", str(self.directory)),
+                    *(*self._under, sys.executable, "-m", "anys3", "serve", str(self.directory)),
                     *("--listen", f"127.0.0.1:{self.port}", *self.options),
                 ],
                 env=_environment(),
@@ -94,9 +96,9 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def serving(directory: Path, *options: str) -> Iterator[ServerProcess]:
+def serving(directory: Path, *options: str, under: Iterable[str] = ()) -> Iterator[ServerProcess]:
     """Run a server process; whatever happens, nothing of it is left."""
-    process = ServerProcess(directory, *options)
+    process = ServerProcess(directory, *options, under=under)
     try:
         process.start()
         yield process
