@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from anys3.operations.call import refusal
 from anys3.operations.publishing import checksum_lines, expectations, make_entry, publish
 from anys3.operations.receiving import receive
 from anys3.protocol import metadata, tagging
 from anys3.protocol.http import Answer
-from anys3.spec.errors import S3Error
-from anys3.store.interface import Absent
+from anys3.store.interface import Absent, ExpectationFailed, Matches
 
 if TYPE_CHECKING:
     from anys3.operations.call import Call
+    from anys3.store.interface import Expectation
     from anys3.wire.shapes import PutObjectInput
 
 
@@ -25,7 +26,7 @@ async def put_object(call: Call, want: PutObjectInput) -> Answer:
     stored = metadata.stored_lines(call.request.headers, want.metadata)
     tags = tagging.parse_header(want.tagging) if want.tagging else ()
     expect = expectations(call.key, want.if_match, want.if_none_match)
-    if expect and call.request.body.buffered is None:
+    if expect:
         await _refuse_early(call, expect[0])
     incoming = await receive(call, "CRC64NVME")
     received = incoming.received
@@ -41,10 +42,12 @@ async def put_object(call: Call, want: PutObjectInput) -> Answer:
     return Answer(200, b'ETag: "%b"\r\n%b' % (received.md5_hex.encode(), checksum_lines(received.checksum)))
 
 
-async def _refuse_early(call: Call, expectation: object) -> None:
-    """Refuse a large upload before its body is sent; the commit decides again."""
+async def _refuse_early(call: Call, expectation: Expectation) -> None:
+    """Refuse an upload before its body is sent and judged (HTTP-11, ERR-09); the commit decides again."""
     current = await call.store.entry(call.bucket, call.key)
-    if isinstance(expectation, Absent) and current is not None:
-        raise S3Error("PreconditionFailed", Condition="If-None-Match")
-    if not isinstance(expectation, Absent) and current is None:
-        raise call.missing_key()
+    if isinstance(expectation, Absent):
+        is_met = current is None
+    else:
+        is_met = current is not None and isinstance(expectation, Matches) and current.etag == expectation.etag
+    if not is_met:
+        raise refusal(ExpectationFailed(expectation, current))
