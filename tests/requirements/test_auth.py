@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, formatdate
@@ -474,3 +474,85 @@ def test_a_wrong_signature_is_compared_in_full(s3: RawClient) -> None:
     """RustFS GHSA-3p3x: secrets were compared until the first difference."""
     digest = hashlib.sha256(b"").hexdigest()
     assert bent(s3, "/", lambda line: line[:-64] + digest).verdict == (403, "SignatureDoesNotMatch")
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[RawClient]:
+    """A server with the bucket `site`, whose objects everyone may read, and the bucket `private`."""
+    with anys3.Server(buckets=["site:public", "private"]) as server:
+        s3 = RawClient(server.endpoint_url, server.access_key_id, server.secret_access_key)
+        s3.request("PUT", "/site/k", headers={"x-amz-meta-a": "1"}, body=b"hello")
+        s3.request("PUT", "/private/k", body=b"secret")
+        yield s3
+
+
+@pytest.mark.requirement("AUTH-12", "AUTH-17")
+def test_everyone_may_read_the_objects_of_a_public_bucket(site: RawClient) -> None:
+    assert site.open_url("GET", "/site/k").body == b"hello"
+    assert site.open_url("HEAD", "/site/k").headers["x-amz-meta-a"] == "1"
+    assert site.open_url("GET", "/site/k", {"range": "bytes=1-2"}).body == b"el"
+    assert site.open_url("GET", "/site/none").verdict == (404, "NoSuchKey")
+
+
+@pytest.mark.requirement("AUTH-12", "AUTH-17", "ERR-08")
+@pytest.mark.known_mistake(20, 21)
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("GET", "/site"),
+        ("GET", "/site?list-type=2"),
+        ("GET", "/site?versions"),
+        ("GET", "/site?uploads"),
+        ("GET", "/site?cors"),
+        ("GET", "/site?acl"),
+        ("GET", "/site?location"),
+        ("HEAD", "/site"),
+        ("GET", "/site/k?tagging"),
+        ("GET", "/site/k?acl"),
+        ("GET", "/site/k?attributes"),
+        ("PUT", "/site/k"),
+        ("PUT", "/site/new"),
+        ("DELETE", "/site/k"),
+        ("DELETE", "/site"),
+        ("POST", "/site?delete"),
+        ("POST", "/site/k?uploads"),
+        ("PUT", "/site/k?tagging"),
+        ("GET", "/private/k"),
+        ("HEAD", "/private/k"),
+        ("GET", "/private"),
+        ("GET", "/"),
+    ],
+)
+def test_a_public_bucket_gives_nothing_but_its_objects(site: RawClient, method: str, target: str) -> None:
+    """CVE-2026-55874, CVE-2026-54917 (SeaweedFS): what was open led to what was not."""
+    assert site.open_url(method, target).verdict == (403, "" if method == "HEAD" else "AccessDenied")
+    assert site.request("GET", "/site/k").body == b"hello"
+
+
+@pytest.mark.requirement("AUTH-12", "KEY-08")
+@pytest.mark.known_mistake(21)
+@pytest.mark.parametrize(
+    "tail", ["../private/k", "..%2Fprivate%2Fk", "%2e%2e/private/k", "/../private/k", "%252e%252e/private/k"]
+)
+def test_no_path_leads_out_of_a_public_bucket(site: RawClient, tail: str) -> None:
+    """CVE-2026-54917 (SeaweedFS): `..` in a key reached other buckets."""
+    assert site.open_url("GET", f"/site/{tail}").verdict == (404, "NoSuchKey")
+
+
+@pytest.mark.requirement("AUTH-05", "AUTH-06")
+def test_a_wrong_signature_is_refused_where_none_is_needed(site: RawClient) -> None:
+    assert replace(site, secret_access_key="wrong").request("GET", "/site/k").verdict == (
+        403,
+        "SignatureDoesNotMatch",
+    )
+    unknown = replace(site, access_key_id="AKIANOBODYNOBODYNOBO")
+    assert unknown.request("GET", "/site/k").verdict == (403, "InvalidAccessKeyId")
+
+
+@pytest.mark.requirement("OVR-01")
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_overrides_of_a_public_object_need_a_signature(site: RawClient, method: str) -> None:
+    response = site.open_url(method, "/site/k?response-content-type=text%2Fhtml")
+    assert response.verdict == (400, "" if method == "HEAD" else "InvalidRequest")
+    signed_too = site.request("GET", "/site/k", [("response-content-type", "text/html")])
+    assert signed_too.headers["content-type"] == "text/html"

@@ -677,3 +677,17 @@ def test_values_that_change_nothing_are_accepted(
         s3.request("DELETE", f"/{bucket}/k", headers=headers),
     ]
     assert [answer.status for answer in answers] == [200, 200, 200, 200, 200, 204, 204]
+
+
+@pytest.mark.requirement("HTTP-11", "HTTP-26", "ERR-08")
+@pytest.mark.parametrize("condition", [{"if-none-match": "*"}, {"if-match": '"0"'}])
+def test_an_upload_whose_condition_is_false_gets_no_continue(
+    s3: RawClient, bucket: str, condition: dict[str, str]
+) -> None:
+    s3.request("PUT", f"/{bucket}/k", body=b"before")
+    framing = {"content-length": "9000000", "expect": "100-continue"}
+    with s3.connect() as connection:
+        connection.settimeout(10)
+        connection.sendall(signed_put(s3, f"/{bucket}/k", {**condition, **framing}))
+        assert connection.recv(12) == b"HTTP/1.1 412"
+    assert s3.request("GET", f"/{bucket}/k").body == b"before"

@@ -160,6 +160,56 @@ def test_what_is_stored_is_the_decoded_payload(s3: RawClient, bucket: str, mode:
     assert (listed.text("Contents/Size"), listed.text("Contents/ETag")) == (str(size), f'"{md5_hex(body)}"')
 
 
+def stream(  # noqa: PLR0913
+    s3: RawClient,
+    method: str,
+    path: str,
+    query: str,
+    body: bytes,
+    mode: str,
+    trailer_value: str | None = None,
+) -> Response:
+    """Send a body to any operation in a streaming mode."""
+    name, right = "x-amz-checksum-crc32", crc32_b64(body)
+    trailer = (name, trailer_value or right) if mode.endswith("TRAILER") else None
+    headers = {"x-amz-decoded-content-length": str(len(body)), **({"x-amz-trailer": name} if trailer else {})}
+    lines = s3.sign(method, path, query, {"host": s3.host, **headers}, b"", mode)
+    wire = s3.chunked([body], lines, mode=mode, trailer=trailer)
+    lines["content-length"] = str(len(wire))
+    return s3.send(render(method, f"{path}?{query}", lines) + wire, method)
+
+
+@pytest.mark.requirement("PAY-05", "PAY-06", "PAY-07", "PAY-09", "DELS-05")
+@pytest.mark.parametrize("mode", MODES)
+def test_every_operation_with_a_body_takes_streams(s3: RawClient, bucket: str, mode: str) -> None:
+    path = f"/{bucket}/k"
+    upload_id = s3.request("POST", path, [("uploads", "")]).text("UploadId") or ""
+    part = stream(s3, "PUT", path, f"partNumber=1&uploadId={upload_id}", BODY, mode)
+    completion = (
+        f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part.headers['etag']}</ETag></Part>"
+        "</CompleteMultipartUpload>"
+    ).encode()
+    assert stream(s3, "POST", path, f"uploadId={upload_id}", completion, mode).status == 200
+    assert s3.request("GET", path).body == BODY
+    tags = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+    assert stream(s3, "PUT", path, "tagging=", tags, mode).status == 200
+    assert s3.request("HEAD", path).headers["x-amz-tagging-count"] == "1"
+    document = b"<Delete><Object><Key>k</Key></Object></Delete>"
+    deleted = stream(s3, "POST", f"/{bucket}", "delete=", document, mode)
+    assert deleted.verdict == ((200, "") if mode.endswith("TRAILER") else (400, "InvalidRequest"))
+    assert s3.request("HEAD", path).status == (404 if mode.endswith("TRAILER") else 200)
+
+
+@pytest.mark.requirement("PAY-12", "DELS-06", "ERR-08")
+@pytest.mark.parametrize("mode", [SIGNED_TRAILER, UNSIGNED_TRAILER])
+def test_a_document_with_a_wrong_trailer_is_not_obeyed(s3: RawClient, bucket: str, mode: str) -> None:
+    s3.request("PUT", f"/{bucket}/k", body=HELLO)
+    document = b"<Delete><Object><Key>k</Key></Object></Delete>"
+    wrong = crc32_b64(b"other")
+    assert stream(s3, "POST", f"/{bucket}", "delete=", document, mode, wrong).verdict == (400, "BadDigest")
+    assert s3.request("GET", f"/{bucket}/k").body == HELLO
+
+
 @pytest.mark.requirement("PAY-09", "PAY-12")
 @pytest.mark.parametrize("mode", [SIGNED_TRAILER, UNSIGNED_TRAILER])
 @pytest.mark.parametrize("algorithm", CHECKSUMS)
