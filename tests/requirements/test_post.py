@@ -500,3 +500,56 @@ def test_a_form_for_a_missing_bucket_another_region_or_a_long_key_is_refused(
     assert post(s3, bucket, KEY, replace={"x-amz-credential": service}).status in (400, 403)
     assert post(s3, bucket, {"key": "k" * 1025}).verdict == (400, "KeyTooLongError")
     assert keys(s3, bucket) == []
+
+
+def a_form(s3: RawClient, bucket: str, content: bytes) -> bytes:
+    """Return the body of a signed form."""
+    signing = signing_fields(s3)
+    policy = policy_of(bucket, {**KEY, **signing})
+    signature = sign(s3, policy, signing["x-amz-credential"].partition("/")[2])
+    fields = {**KEY, **signing, "policy": policy, "x-amz-signature": signature}
+    return render_form(fields.items(), [("a.txt", content)])
+
+
+@pytest.mark.requirement("POST-01", "HTTP-08", "HTTP-11")
+@pytest.mark.parametrize("size", [5, 2_000_000])
+def test_a_form_may_come_in_http_chunks(s3: RawClient, bucket: str, size: int) -> None:
+    body = a_form(s3, bucket, b"x" * size)
+    pieces = [body[at : at + 50_000] for at in range(0, len(body), 50_000)]
+    wire = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+    content_type = f"multipart/form-data; boundary={BOUNDARY}"
+    headers = {
+        "host": s3.host,
+        "content-type": content_type,
+        "transfer-encoding": "chunked",
+        "expect": "100-continue",
+    }
+    assert s3.send(render("POST", f"/{bucket}", headers) + wire, "POST").status == 204
+    assert s3.request("HEAD", f"/{bucket}/k").headers["content-length"] == str(size)
+
+
+@pytest.mark.requirement("POST-01", "HTTP-10", "ERR-08")
+@pytest.mark.parametrize("size", [5, 2_000_000])
+@pytest.mark.parametrize("cut", [1, 10, 40, 100])
+def test_a_form_that_ends_early_stores_nothing(s3: RawClient, bucket: str, size: int, cut: int) -> None:
+    body = a_form(s3, bucket, b"x" * size)[: -cut - 4]
+    headers = {
+        "host": s3.host,
+        "content-type": f"multipart/form-data; boundary={BOUNDARY}",
+        "content-length": str(len(body)),
+    }
+    assert s3.send(render("POST", f"/{bucket}", headers) + body, "POST").status == 400
+    assert keys(s3, bucket) == []
+
+
+@pytest.mark.requirement("POST-01", "AUTH-13")
+@pytest.mark.known_mistake(3)
+def test_a_forms_signature_counts_whatever_the_headers_say(s3: RawClient, bucket: str) -> None:
+    """CVE-2026-40344 (MinIO fork): one kind of upload skipped a kind of authentication."""
+    body = render_form([*KEY.items()], [("a", b"x")])
+    content_type = f"multipart/form-data; boundary={BOUNDARY}"
+    signed = s3.request("POST", f"/{bucket}", headers={"content-type": content_type}, body=body)
+    url = s3.presign("POST", f"/{bucket}")
+    assert signed.status in (400, 403)
+    assert s3.open_url("POST", url, {"content-type": content_type}, body).status in (400, 403)
+    assert keys(s3, bucket) == []
