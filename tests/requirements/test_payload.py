@@ -714,3 +714,24 @@ def test_a_streaming_upload_with_credentials_in_the_query_is_verified(
     response = s3.open_url("PUT", forged, {**token, **length}, wire)
     assert response.verdict == (403, "SignatureDoesNotMatch")
     assert is_missing(s3, path)
+
+
+@pytest.mark.requirement("PAY-06", "PAY-07", "PRE-02")
+@pytest.mark.parametrize("mode", MODES)
+def test_a_presigned_url_may_carry_a_stream(s3: RawClient, bucket: str, mode: str) -> None:
+    path = f"/{bucket}/k"
+    trailer = trailer_of(mode)
+    headers = {
+        "x-amz-content-sha256": mode,
+        "x-amz-decoded-content-length": str(len(BODY)),
+        **({"x-amz-trailer": trailer[0]} if trailer else {}),
+    }
+    url = s3.presign("PUT", path, headers=headers)
+    date = url.partition("X-Amz-Date=")[2][:16]
+    seed = {"x-amz-date": date, "authorization": f"Signature={url[-64:]}"}
+    wire = s3.chunked(CHUNKS, seed, mode=mode, trailer=trailer)
+    refused = s3.open_url("PUT", url, headers, wire.replace(b"the end", b"the End"))
+    assert refused.status in (400, 403)
+    assert is_missing(s3, path)
+    assert s3.open_url("PUT", url, headers, wire).status == 200
+    assert s3.request("GET", path).body == BODY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from anys3.spec import catalogue
 from tests.exemplars import Exemplar, Scene
 from tests.forms import BOUNDARY, render_form, signing_fields
 from tests.keepalive import KeepAlive
-from tests.rawclient import EMPTY_SHA256, UNSIGNED, RawClient, render
+from tests.rawclient import EMPTY_SHA256, UNSIGNED, RawClient, read_response, render
 
 OPERATIONS = sorted(name for name in catalogue.operations() if name != "CorsPreflight")
 TOKENS = [
@@ -228,3 +229,33 @@ def test_every_route_takes_a_right_signature_in_either_place(
     one = scene.exemplar(name)
     query = wire.exchange(sent(s3, one, dict(one.headers), url(s3, one)), one.method)
     assert (header.status, query.status) == (one.status, one.status)
+
+
+def verdict_of(s3: RawClient, data: bytes) -> int:
+    """Return the status of the answer to what may be no request at all."""
+    with s3.connect() as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        return read_response(connection, "PUT").status
+
+
+@pytest.mark.requirement("AUTH-05", "PAY-02", "ERR-08")
+@pytest.mark.known_mistake(1, 9)
+@pytest.mark.parametrize("mask", [0x01, 0x80])
+def test_a_signed_request_with_any_byte_changed_is_refused(s3: RawClient, bucket: str, mask: int) -> None:
+    """CVE-2025-31489 (MinIO), SeaweedFS 9910: not all that was signed was compared."""
+    path, query = f"/{bucket}/k%20a", "x-id=PutObject"
+    lines = {"host": s3.host, "content-type": "text/plain", "x-amz-meta-a": "1 2", "x-amz-tagging": "a=b"}
+    head = render(
+        "PUT", f"{path}?{query}", {**s3.sign("PUT", path, query, lines, b"hello"), "content-length": "5"}
+    )
+    data = head + b"hello"
+    version = data.index(b"HTTP/1.1") + len("HTTP/1.")
+    places = [at for at in range(len(data)) if at != version]
+    changed = {at: data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :] for at in places}
+    statuses = {at: verdict_of(s3, one) for at, one in changed.items()}
+    assert {
+        at: status for at, status in statuses.items() if status not in (400, 403, 404, 405, 411, 501)
+    } == {}
+    assert s3.request("GET", f"/{bucket}", [("list-type", "2")]).texts("Contents/Key") == []
+    assert verdict_of(s3, data) == 200
