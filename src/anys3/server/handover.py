@@ -50,12 +50,14 @@ def duplicate(fileno: int) -> socket.socket:
 class Transfer:
     """One body or content that a thread moves; `cancel` ends it from the loop."""
 
-    __slots__ = ("moved", "sock")
+    __slots__ = ("has_begun", "moved", "sock")
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.moved = 0
         """Bytes received from, or sent to, the socket so far."""
+        self.has_begun = False
+        """Whether a byte of the answer may have gone out."""
 
     def cancel(self) -> None:
         """Shut the connection down, which wakes the thread with an end of stream or an error."""
@@ -105,12 +107,14 @@ class Transfer:
                 rest -= len(block)
                 if rest < 0:
                     raise RuntimeError(f"a content of {content.length} bytes yielded {-rest} more")
+                self.has_begun = True
                 _send(self.sock, head, block, poll, timeout_s)
                 self.moved += len(block)
                 head = b""
             if rest:
                 raise RuntimeError(f"a content of {content.length} bytes ended {rest} bytes early")
             if head:
+                self.has_begun = True
                 _send(self.sock, head, memoryview(b""), poll, timeout_s)
         finally:
             self.sock.close()

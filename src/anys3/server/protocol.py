@@ -23,7 +23,7 @@ from anys3.server.connections import Connections
 from anys3.server.driving import Driver, drive
 from anys3.server.handover import Transfer, duplicate
 from anys3.server.heads import Refused, body_length, check_authority, check_sizes, origin_form, refusal
-from anys3.server.sending import BODILESS, CONTINUE, STATUS_LINES, send_content, unparsed
+from anys3.server.sending import BODILESS, CONTINUE, STATUS_LINES, NothingSent, send_content, unparsed
 from anys3.spec.errors import S3Error
 from anys3.wire.encoding import encode_error
 
@@ -501,9 +501,12 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
         def done(_: Any, error: BaseException | None) -> None:
             self._driver = None
-            if error is not None:
-                self._broken(request, error)
-            self._answered(request, is_closing=is_closing)
+            if isinstance(error, NothingSent):
+                self._answer(request, self._failed(request, error.failure))
+            else:
+                if error is not None:
+                    self._broken(request, error)
+                self._answered(request, is_closing=is_closing)
             if not is_at_once:
                 self._proceed()
 

@@ -37,6 +37,14 @@ def unparsed(request_id: str) -> Request:
     return Request(b"", b"/", b"/", b"", {}, EMPTY, request_id)
 
 
+class NothingSent(Exception):
+    """The content failed before a byte of the answer went out, so that another answer can; `failure` says why."""
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
 class Sink(Protocol):
     """What sending a content asks of its connection."""
 
@@ -59,8 +67,9 @@ class Sink(Protocol):
 async def send_content(sink: Sink, head: bytes, content: Content) -> None:
     """Send `head` and the content, in a thread of its own if there is one; close the content.
 
-    Memory stays bounded by one block. Raises ConnectionError when the client is gone, and whatever
-    reading the content raises: the caller must break the connection then (GET-09).
+    Memory stays bounded by one block, and the head waits for the first one. Raises ConnectionError when the
+    client is gone, NothingSent (CON-08), and whatever reading the content raises later: the caller must
+    break the connection then (GET-09).
     """
     connections = sink.connections
     try:
@@ -76,6 +85,10 @@ async def send_content(sink: Sink, head: bytes, content: Content) -> None:
                 await connections.in_pool(
                     lambda: transfer.send(head, content, connections.limits.send_timeout_s)
                 )
+            except Exception as failure:
+                if transfer.has_begun or isinstance(failure, ConnectionError):
+                    raise
+                raise NothingSent(failure) from failure
             finally:
                 sink.lend(None)
         finally:
@@ -86,20 +99,24 @@ async def send_content(sink: Sink, head: bytes, content: Content) -> None:
 
 async def _send_through_loop(sink: Sink, head: bytes, content: Content) -> None:
     """Read blocks in the pool and write them with the transport's flow control."""
-    sink.write(head)
     rest = content.length
     pieces = _pieces(content.blocks())
-    while True:
-        await sink.drained(to_the_last_byte=False)
+    try:
         piece = await sink.connections.in_pool(lambda: next(pieces, b""))
-        if not piece:
-            break
+    except Exception as failure:
+        raise NothingSent(failure) from failure
+    if sink.is_lost:
+        raise ConnectionAbortedError
+    sink.write(head)
+    while piece:
         rest -= len(piece)
         if rest < 0:
             raise RuntimeError(f"a content of {content.length} bytes yielded {-rest} more")
         if sink.is_lost:
             raise ConnectionAbortedError
         sink.write(piece)
+        await sink.drained(to_the_last_byte=False)
+        piece = await sink.connections.in_pool(lambda: next(pieces, b""))
     if rest:
         raise RuntimeError(f"a content of {content.length} bytes ended {rest} bytes early")
 
