@@ -65,7 +65,10 @@ class ServerProcess:
         """End it as an operator would: SIGTERM."""
         assert self._process is not None
         if self._process.poll() is None:
-            self._process.terminate()
+            if self._under:
+                os.killpg(self._process.pid, signal.SIGTERM)
+            else:
+                self._process.terminate()
             self._process.wait(START_TIMEOUT_S)
 
     def restart(self) -> None:
@@ -91,7 +94,9 @@ def _free_port() -> int:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANYS3_", "AWS_", "MINIO_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ANYS3_", "AWS_", "MINIO_"))
+    }
     return {**kept, "ANYS3_ACCESS_KEY_ID": ACCESS_KEY_ID, "ANYS3_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
 
 

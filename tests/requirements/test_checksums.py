@@ -122,7 +122,9 @@ def test_a_wrong_checksum_stores_nothing(s3: RawClient, path: str, algorithm: st
 
 @pytest.mark.requirement("CK-01")
 @ALGORITHMS
-@pytest.mark.parametrize("mode", ["STREAMING-UNSIGNED-PAYLOAD-TRAILER", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"])
+@pytest.mark.parametrize(
+    "mode", ["STREAMING-UNSIGNED-PAYLOAD-TRAILER", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"]
+)
 def test_a_checksum_in_a_trailer_is_verified_and_stored(
     s3: RawClient, path: str, algorithm: str, mode: str
 ) -> None:
@@ -239,7 +241,9 @@ def test_a_type_without_an_algorithm_is_refused(s3: RawClient, path: str) -> Non
 
 @pytest.mark.requirement("CK-07", "CK-06", "CK-01")
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
-def test_a_composite_checksum_is_that_of_the_parts_checksums(s3: RawClient, path: str, algorithm: str) -> None:
+def test_a_composite_checksum_is_that_of_the_parts_checksums(
+    s3: RawClient, path: str, algorithm: str
+) -> None:
     bodies = [filler("1", MIN_PART), b"tail"]
     upload = begin_with(s3, path, algorithm)
     response = upload.complete(put_parts(upload, algorithm, bodies))
@@ -251,7 +255,9 @@ def test_a_composite_checksum_is_that_of_the_parts_checksums(s3: RawClient, path
 
 @pytest.mark.requirement("CK-07", "CK-06")
 @pytest.mark.parametrize("algorithm", ["CRC32C", "CRC32", "SHA1", "SHA256"])
-def test_a_composite_checksum_of_one_part_has_its_number_too(s3: RawClient, path: str, algorithm: str) -> None:
+def test_a_composite_checksum_of_one_part_has_its_number_too(
+    s3: RawClient, path: str, algorithm: str
+) -> None:
     upload = begin_with(s3, path, algorithm)
     assert upload.complete(put_parts(upload, algorithm, [BODY])).verdict == (200, "")
     assert head(s3, path)[header(algorithm)] == composite(algorithm, [BODY])
@@ -322,7 +328,9 @@ def test_a_completion_with_a_wrong_checksum_or_type_completes_nothing(
 
 @pytest.mark.requirement("CK-09", "CPL-16")
 @pytest.mark.parametrize("kind", ["COMPOSITE", "FULL_OBJECT"])
-def test_a_completion_with_a_wrong_part_checksum_completes_nothing(s3: RawClient, path: str, kind: str) -> None:
+def test_a_completion_with_a_wrong_part_checksum_completes_nothing(
+    s3: RawClient, path: str, kind: str
+) -> None:
     upload = begin_with(s3, path, "CRC32", kind)
     [(number, etag, _)] = put_parts(upload, "CRC32", [BODY])
     wrong = f"<ChecksumCRC32>{crc32_b64(b'x')}</ChecksumCRC32>"
@@ -370,7 +378,10 @@ def test_a_copy_of_an_object_of_parts_has_the_checksum_of_its_content(s3: RawCli
     assert upload.complete(put_parts(upload, "SHA256", bodies)).status == 200
     response = s3.request("PUT", f"{path}-2", headers={"x-amz-copy-source": path})
     value = sha256_b64(b"".join(bodies))
-    assert (response.text("ChecksumSHA256"), response.text("ETag")) == (value, f'"{md5_hex(b"".join(bodies))}"')
+    assert (response.text("ChecksumSHA256"), response.text("ETag")) == (
+        value,
+        f'"{md5_hex(b"".join(bodies))}"',
+    )
     assert head(s3, f"{path}-2") == {"x-amz-checksum-sha256": value, "x-amz-checksum-type": "FULL_OBJECT"}
 
 

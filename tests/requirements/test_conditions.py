@@ -134,9 +134,7 @@ def test_a_connection_is_in_step_after_a_304(s3: RawClient, path: str) -> None:
 
 
 @pytest.mark.requirement("CONDR-08")
-@pytest.mark.parametrize(
-    "header", ["if_match", "if_none_match", "if_modified_since", "if_unmodified_since"]
-)
+@pytest.mark.parametrize("header", ["if_match", "if_none_match", "if_modified_since", "if_unmodified_since"])
 def test_a_missing_key_is_missing_whatever_the_condition(s3: RawClient, bucket: str, header: str) -> None:
     value = ETAG if "match" in header else PAST
     assert get(s3, f"/{bucket}/missing", **{header: value}).verdict == (404, "NoSuchKey")
@@ -212,7 +210,9 @@ COPIES = pytest.mark.parametrize("send", [copy, copy_part])
         ("if_unmodified_since", FUTURE),
     ],
 )
-def test_a_copy_on_a_true_condition_is_made(s3: RawClient, path: str, send: Send, header: str, value: str) -> None:
+def test_a_copy_on_a_true_condition_is_made(
+    s3: RawClient, path: str, send: Send, header: str, value: str
+) -> None:
     response = send(s3, path, **{header: value})
     assert (response.status, response.text("ETag")) == (200, ETAG)
 
@@ -228,7 +228,9 @@ def test_a_copy_on_a_true_condition_is_made(s3: RawClient, path: str, send: Send
         ("if_unmodified_since", PAST),
     ],
 )
-def test_a_copy_on_a_false_condition_is_not_made(s3: RawClient, path: str, send: Send, header: str, value: str) -> None:
+def test_a_copy_on_a_false_condition_is_not_made(
+    s3: RawClient, path: str, send: Send, header: str, value: str
+) -> None:
     assert send(s3, path, **{header: value}).verdict == FAILED
     assert s3.request("HEAD", path.replace("/k", "/copy")).status == 404
 
@@ -409,7 +411,9 @@ def test_a_key_deleted_since_the_upload_began_is_a_conflict_or_missing(
 
 
 @pytest.mark.requirement("CONDW-08")
-def test_a_condition_that_is_false_now_fails_whatever_was_written(s3: RawClient, bucket: str, path: str) -> None:
+def test_a_condition_that_is_false_now_fails_whatever_was_written(
+    s3: RawClient, bucket: str, path: str
+) -> None:
     upload = begin(s3, bucket)
     etag = upload.put(1, b"part")
     overwrite(s3, path)

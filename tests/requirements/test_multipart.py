@@ -58,12 +58,19 @@ def test_two_uploads_of_one_key_have_their_own_ids_and_parts(s3: RawClient, buck
 
 @pytest.mark.requirement("CMU-02")
 def test_headers_of_the_creation_apply_and_those_of_parts_do_not(s3: RawClient, bucket: str) -> None:
-    created = {"content-type": "text/x", "cache-control": "no-cache", "x-amz-meta-a": "1", "x-amz-tagging": "t=1"}
+    created = {
+        "content-type": "text/x",
+        "cache-control": "no-cache",
+        "x-amz-meta-a": "1",
+        "x-amz-tagging": "t=1",
+    }
     upload = begin(s3, bucket, headers=created)
     etag = upload.put(1, b"x", {"content-type": "text/y", "content-language": "de", "x-amz-meta-b": "2"})
     assert upload.complete([(1, etag)]).status == 200
     head = s3.request("HEAD", upload.path).headers
-    observed = [head.get(name) for name in ("content-type", "cache-control", "x-amz-meta-a", "x-amz-tagging-count")]
+    observed = [
+        head.get(name) for name in ("content-type", "cache-control", "x-amz-meta-a", "x-amz-tagging-count")
+    ]
     assert observed == ["text/x", "no-cache", "1", "1"]
     assert (head.get("content-language"), head.get("x-amz-meta-b")) == (None, None)
 
@@ -316,7 +323,9 @@ def send_streaming_part(upload: Upload, body: bytes, trailer: tuple[str, str]) -
 
 
 @pytest.mark.requirement("UP-09")
-@pytest.mark.parametrize("query", ["partNumber=1", "uploadId=ID", "partNumber=1&uploadId=", "partNumber=&uploadId=ID"])
+@pytest.mark.parametrize(
+    "query", ["partNumber=1", "uploadId=ID", "partNumber=1&uploadId=", "partNumber=&uploadId=ID"]
+)
 def test_half_of_the_two_parameters_is_never_a_put_object(
     s3: RawClient, bucket: str, upload: Upload, query: str
 ) -> None:
@@ -336,7 +345,9 @@ def test_a_verified_part_checksum_is_echoed(upload: Upload) -> None:
 
 
 @pytest.mark.requirement("UPC-01", "UPC-02")
-def test_without_a_range_the_whole_source_becomes_the_part(s3: RawClient, upload: Upload, source: str) -> None:
+def test_without_a_range_the_whole_source_becomes_the_part(
+    s3: RawClient, upload: Upload, source: str
+) -> None:
     response = upload.copy(1, source)
     assert (response.status, response.xml.tag) == (200, "CopyPartResult")
     assert response.text("ETag") == f'"{md5_hex(SOURCE)}"'
@@ -367,16 +378,23 @@ def test_a_range_of_the_source_is_inclusive_and_zero_based(
 
 
 @pytest.mark.requirement("UPC-03")
-def test_a_range_across_the_parts_of_a_large_source_is_copied(s3: RawClient, bucket: str, upload: Upload) -> None:
+def test_a_range_across_the_parts_of_a_large_source_is_copied(
+    s3: RawClient, bucket: str, upload: Upload
+) -> None:
     bodies = [filler("1", MIN_PART), filler("2", 300_000)]
     finished(s3, bucket, "large", bodies)
     first, last = MIN_PART - 200_000, MIN_PART + 99_999
     response = upload.copy(1, f"{bucket}/large", f"bytes={first}-{last}")
-    assert (response.status, response.text("ETag")) == (200, f'"{md5_hex(b"".join(bodies)[first : last + 1])}"')
+    assert (response.status, response.text("ETag")) == (
+        200,
+        f'"{md5_hex(b"".join(bodies)[first : last + 1])}"',
+    )
 
 
 @pytest.mark.requirement("UPC-04")
-@pytest.mark.parametrize("span", ["0-8", "bytes=5-", "bytes=-5", "bytes=1-0", "bytes=0-1,3-4", "bytes=a-b", "x=0-1"])
+@pytest.mark.parametrize(
+    "span", ["0-8", "bytes=5-", "bytes=-5", "bytes=1-0", "bytes=0-1,3-4", "bytes=a-b", "x=0-1"]
+)
 def test_any_other_form_of_range_is_refused(upload: Upload, source: str, span: str) -> None:
     assert upload.copy(1, source, span).verdict == (400, "InvalidArgument")
     assert upload.part_numbers() == []
@@ -468,7 +486,9 @@ def test_an_aborted_upload_is_unknown_to_every_operation(s3: RawClient, upload: 
 
 @pytest.mark.requirement("ABT-03")
 @pytest.mark.parametrize("upload_id", ["", UNKNOWN_ID, "x"])
-def test_an_abort_without_a_known_id_never_deletes_the_object(s3: RawClient, bucket: str, upload_id: str) -> None:
+def test_an_abort_without_a_known_id_never_deletes_the_object(
+    s3: RawClient, bucket: str, upload_id: str
+) -> None:
     put(s3, bucket, "k", b"old")
     response = s3.request("DELETE", f"/{bucket}/k", [("uploadId", upload_id)])
     assert response.verdict == (404, "NoSuchUpload")

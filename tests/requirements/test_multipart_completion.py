@@ -78,7 +78,10 @@ def test_an_object_may_have_10000_parts(s3: RawClient, upload: Upload) -> None:
     assert listed == [str(number) for number in range(1, 10_001)]
     response = upload.complete([(number, md5_hex(body)) for number, body in enumerate(bodies, 1)])
     assert (response.status, response.text("ETag")) == (200, multipart_etag(bodies))
-    assert hashlib.sha256(s3.request("GET", upload.path).body).digest() == hashlib.sha256(b"".join(bodies)).digest()
+    assert (
+        hashlib.sha256(s3.request("GET", upload.path).body).digest()
+        == hashlib.sha256(b"".join(bodies)).digest()
+    )
     last = s3.request("GET", upload.path, "partNumber=10000")
     assert (last.status, last.body, last.headers["x-amz-mp-parts-count"]) == (206, bodies[-1], "10000")
 
@@ -103,7 +106,9 @@ def send_all(upload: Upload, bodies: list[bytes]) -> None:
 
 @pytest.mark.requirement("CPL-05", "CPL-11")
 @pytest.mark.parametrize("order", [(2, 1), (1, 1), (1, 2, 1)])
-def test_parts_out_of_order_or_twice_are_refused(s3: RawClient, upload: Upload, order: tuple[int, ...]) -> None:
+def test_parts_out_of_order_or_twice_are_refused(
+    s3: RawClient, upload: Upload, order: tuple[int, ...]
+) -> None:
     etags = {1: upload.put(1, filler("1", MIN_PART)), 2: upload.put(2, b"2")}
     refused = upload.complete([(number, etags[number]) for number in order])
     assert refused.verdict == (400, "InvalidPartOrder")
@@ -112,7 +117,9 @@ def test_parts_out_of_order_or_twice_are_refused(s3: RawClient, upload: Upload, 
 
 
 @pytest.mark.requirement("CPL-06", "CPL-11")
-@pytest.mark.parametrize(("number", "etag"), [(2, md5_hex(b"one")), (1, md5_hex(b"other")), (1, "x"), (1, "")])
+@pytest.mark.parametrize(
+    ("number", "etag"), [(2, md5_hex(b"one")), (1, md5_hex(b"other")), (1, "x"), (1, "")]
+)
 def test_a_part_that_was_not_uploaded_like_this_is_refused(
     s3: RawClient, bucket: str, upload: Upload, number: int, etag: str
 ) -> None:
@@ -158,7 +165,10 @@ def test_one_part_of_any_size_is_an_object(s3: RawClient, upload: Upload, size: 
         (b"<CompleteMultipartUpload><Part>", "MalformedXML"),
         (b"no XML", "MalformedXML"),
         (b"<Delete><Object><Key>k</Key></Object></Delete>", "MalformedXML"),
-        (b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>", "MalformedXML"),
+        (
+            b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>",
+            "MalformedXML",
+        ),
         (b"<CompleteMultipartUpload><Part><ETag>x</ETag></Part></CompleteMultipartUpload>", "MalformedXML"),
         (document([(1, "x")]).replace(b">1<", b">one<"), "MalformedXML"),
     ],
@@ -173,7 +183,9 @@ def test_a_body_that_names_no_parts_completes_nothing(
 
 
 @pytest.mark.requirement("CPL-10")
-def test_an_unknown_upload_or_the_wrong_key_is_no_such_upload(s3: RawClient, bucket: str, upload: Upload) -> None:
+def test_an_unknown_upload_or_the_wrong_key_is_no_such_upload(
+    s3: RawClient, bucket: str, upload: Upload
+) -> None:
     etag = upload.put(1)
     for wrong in (Upload(s3, bucket, "k", UNKNOWN_ID), Upload(s3, bucket, "other", upload.upload_id)):
         assert wrong.complete([(1, etag)]).verdict == (404, "NoSuchUpload")
@@ -182,7 +194,9 @@ def test_an_unknown_upload_or_the_wrong_key_is_no_such_upload(s3: RawClient, buc
 
 
 @pytest.mark.requirement("CPL-11", "CPL-12")
-def test_a_completion_replaces_the_object_and_ends_the_upload(s3: RawClient, bucket: str, upload: Upload) -> None:
+def test_a_completion_replaces_the_object_and_ends_the_upload(
+    s3: RawClient, bucket: str, upload: Upload
+) -> None:
     put(s3, bucket, "k", b"old")
     etag = upload.put(1, b"new")
     assert s3.request("GET", upload.path).body == b"old"
@@ -322,7 +336,9 @@ def test_an_announced_size_that_is_no_number_is_not_ignored(s3: RawClient, uploa
 
 
 @pytest.mark.requirement("CPL-18")
-def test_a_repeated_completion_never_changes_a_later_object(s3: RawClient, bucket: str, upload: Upload) -> None:
+def test_a_repeated_completion_never_changes_a_later_object(
+    s3: RawClient, bucket: str, upload: Upload
+) -> None:
     etag = upload.put(1, b"body")
     assert upload.complete([(1, etag)]).verdict == (200, "")
     put(s3, bucket, "k", b"later")

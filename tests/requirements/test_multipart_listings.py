@@ -37,9 +37,12 @@ def walk(s3: RawClient, bucket: str, *query: tuple[str, str]) -> list[tuple[str,
     found = pairs(page)
     while page.text("IsTruncated") == "true":
         assert len(found) <= 1000, "the pages have no end"
-        markers = ("key-marker", page.text("NextKeyMarker") or ""), (
-            "upload-id-marker",
-            page.text("NextUploadIdMarker") or "",
+        markers = (
+            ("key-marker", page.text("NextKeyMarker") or ""),
+            (
+                "upload-id-marker",
+                page.text("NextUploadIdMarker") or "",
+            ),
         )
         page = list_uploads(s3, bucket, *query, *markers)
         found += pairs(page)
@@ -54,7 +57,15 @@ def test_a_page_of_parts_has_every_element(bucket: str, upload: Upload) -> None:
     upload.put(7, b"seven!!")
     upload.put(3, b"three")
     response = upload.list_parts()
-    names = ("Bucket", "Key", "UploadId", "PartNumberMarker", "NextPartNumberMarker", "MaxParts", "IsTruncated")
+    names = (
+        "Bucket",
+        "Key",
+        "UploadId",
+        "PartNumberMarker",
+        "NextPartNumberMarker",
+        "MaxParts",
+        "IsTruncated",
+    )
     observed = [response.text(name) for name in (*names, "StorageClass")]
     assert observed == [bucket, "k", upload.upload_id, "0", "7", "1000", "false", "STANDARD"]
     assert response.texts("Part/PartNumber") == ["3", "7"]
@@ -70,13 +81,17 @@ def test_an_upload_without_parts_has_an_empty_page(upload: Upload) -> None:
 
 
 @pytest.mark.requirement("LP-02")
-@pytest.mark.parametrize(("sent", "used"), [("1", "1"), ("1000", "1000"), ("1001", "1000"), ("999999", "1000")])
+@pytest.mark.parametrize(
+    ("sent", "used"), [("1", "1"), ("1000", "1000"), ("1001", "1000"), ("999999", "1000")]
+)
 def test_max_parts_is_capped_at_1000(upload: Upload, sent: str, used: str) -> None:
     assert upload.list_parts(("max-parts", sent)).text("MaxParts") == used
 
 
 @pytest.mark.requirement("LP-02")
-@pytest.mark.parametrize(("marker", "numbers"), [("0", ["1", "3", "5"]), ("1", ["3", "5"]), ("2", ["3", "5"])])
+@pytest.mark.parametrize(
+    ("marker", "numbers"), [("0", ["1", "3", "5"]), ("1", ["3", "5"]), ("2", ["3", "5"])]
+)
 def test_the_part_number_marker_is_exclusive(upload: Upload, marker: str, numbers: list[str]) -> None:
     for number in (1, 3, 5):
         upload.put(number)
@@ -112,7 +127,11 @@ def test_a_marker_beyond_the_last_part_gives_an_empty_page(upload: Upload) -> No
 def test_empty_values_of_both_parameters_count_as_absent(upload: Upload) -> None:
     upload.put(1)
     response = upload.list_parts(("max-parts", ""), ("part-number-marker", ""))
-    assert (response.status, response.text("MaxParts"), response.texts("Part/PartNumber")) == (200, "1000", ["1"])
+    assert (response.status, response.text("MaxParts"), response.texts("Part/PartNumber")) == (
+        200,
+        "1000",
+        ["1"],
+    )
 
 
 @pytest.mark.requirement("LP-05")

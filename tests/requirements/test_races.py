@@ -99,9 +99,13 @@ def test_of_32_racing_swaps_over_two_processes_exactly_one_wins(
 
 
 @pytest.mark.requirement("CONDW-09", "CONDW-11")
-def test_of_racing_conditional_deletes_one_wins(shared: RawClient, path: str, connections: Connections) -> None:
+def test_of_racing_conditional_deletes_one_wins(
+    shared: RawClient, path: str, connections: Connections
+) -> None:
     etag = shared.request("PUT", path, body=b"first").headers["etag"]
-    answers = connections.burst([signed(shared, "DELETE", path, headers={"if-match": etag})] * WRITERS, "DELETE")
+    answers = connections.burst(
+        [signed(shared, "DELETE", path, headers={"if-match": etag})] * WRITERS, "DELETE"
+    )
     assert statuses(answers) == [204] + [404] * (WRITERS - 1)
 
 

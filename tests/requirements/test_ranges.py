@@ -56,7 +56,8 @@ def test_a_head_of_a_range_has_its_headers_and_no_body(s3: RawClient, bucket: st
 
 @pytest.mark.requirement("RNG-02")
 @pytest.mark.parametrize(
-    ("span", "start"), [("bytes=95-", 95), ("bytes=90-1000", 90), ("bytes=0-", 0), ("bytes=99-99999999999999999999", 99)]
+    ("span", "start"),
+    [("bytes=95-", 95), ("bytes=90-1000", 90), ("bytes=0-", 0), ("bytes=99-99999999999999999999", 99)],
 )
 def test_an_open_end_or_one_beyond_the_object_is_clipped(
     s3: RawClient, bucket: str, span: str, start: int
@@ -67,7 +68,9 @@ def test_an_open_end_or_one_beyond_the_object_is_clipped(
 
 
 @pytest.mark.requirement("RNG-03")
-@pytest.mark.parametrize(("span", "start"), [("bytes=-1", 99), ("bytes=-100", 0), ("bytes=-101", 0), ("bytes=-7", 93)])
+@pytest.mark.parametrize(
+    ("span", "start"), [("bytes=-1", 99), ("bytes=-100", 0), ("bytes=-101", 0), ("bytes=-7", 93)]
+)
 def test_a_suffix_range_gives_the_last_bytes(s3: RawClient, bucket: str, span: str, start: int) -> None:
     response = get(s3, put(s3, bucket, SMALL), span)
     assert seen(response) == (206, f"bytes {start}-99/100", str(100 - start))
@@ -91,7 +94,18 @@ def test_no_range_of_an_empty_object_can_be_read(s3: RawClient, bucket: str, spa
 @pytest.mark.requirement("RNG-05")
 @pytest.mark.parametrize(
     "span",
-    ["bytes=0-1,3-4", "lines=0-1", "bytes=5-4", "bytes=", "bytes=-", "bytes", "bytes=a-b", "0-1", "bytes=1--2", "bytes=0x1-2"],
+    [
+        "bytes=0-1,3-4",
+        "lines=0-1",
+        "bytes=5-4",
+        "bytes=",
+        "bytes=-",
+        "bytes",
+        "bytes=a-b",
+        "0-1",
+        "bytes=1--2",
+        "bytes=0x1-2",
+    ],
 )
 def test_a_range_that_cannot_be_understood_is_ignored(s3: RawClient, bucket: str, span: str) -> None:
     response = get(s3, put(s3, bucket, SMALL), span)
@@ -207,7 +221,9 @@ def test_the_whole_of_an_object_of_parts_tells_no_part_count(
 
 @pytest.mark.requirement("PN-02")
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_part_1_of_a_simple_object_is_the_whole_without_a_count(s3: RawClient, bucket: str, method: str) -> None:
+def test_part_1_of_a_simple_object_is_the_whole_without_a_count(
+    s3: RawClient, bucket: str, method: str
+) -> None:
     response = s3.request(method, put(s3, bucket, SMALL), "partNumber=1")
     assert seen(response) == (206, "bytes 0-99/100", "100")
     assert "x-amz-mp-parts-count" not in response.headers
