@@ -18,13 +18,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.serving import ACCESS_KEY_ID, CLIENT_CORE, SECRET, Serving, pin  # noqa: E402
-from tests.rawclient import UNSIGNED, RawClient, crc32_b64, render  # noqa: E402
+from tests.rawclient import UNSIGNED, RawClient, crc32_b64, render
+
+from bench.serving import ACCESS_KEY_ID, CLIENT_CORE, SECRET, Serving, pin
 
 ROUNDS = 3
 GB = 1e9
@@ -48,7 +49,7 @@ def requests_of(name: str, client: RawClient, count: int, salt: str) -> list[byt
         path = f"/bench/{'new' + salt if name in ('put-4k', 'delete-4k') else 'k'}{index % 10_000:06d}"
         body = b""
         headers = {"host": client.host}
-        method = name.split("-")[0].upper()
+        method = name.partition("-")[0].upper()
         if method == "PUT":
             body = (f"{salt}{index:08d}".encode() * 400)[:4096]
             headers["x-amz-checksum-crc32"] = crc32_b64(body)
@@ -78,7 +79,7 @@ def run_load(server: Serving, name: str, requests: list[bytes], connections: int
             )
         )
         begin = server.cpu_s()
-        output = subprocess.run(  # noqa: S603
+        output = subprocess.run(
             [sys.executable, "-m", "bench.load", str(plan)],
             check=True,
             capture_output=True,
@@ -238,7 +239,9 @@ def large(directory: Path) -> None:
         server.stop()
 
 
-def _report(name: str, rows: list[tuple[float, float]], floors: list[float], floor: str, budget: float) -> None:
+def _report(
+    name: str, rows: list[tuple[float, float]], floors: list[float], floor: str, budget: float
+) -> None:
     seconds = statistics.median(row[0] for row in rows)
     cpu = statistics.median(row[1] for row in rows)
     base = statistics.median(floors)
@@ -259,7 +262,9 @@ def memory(directory: Path) -> None:
         after_put = server.memory_mib(is_peak=True)
         download(client, "/bench/5g", 5 * GIB)
         peak = server.memory_mib(is_peak=True)
-        print(f"memory: idle {idle:.0f} MiB, peak of a 5 GiB PUT {after_put:.0f}, and of a GET {peak:.0f} MiB")
+        print(
+            f"memory: idle {idle:.0f} MiB, peak of a 5 GiB PUT {after_put:.0f}, and of a GET {peak:.0f} MiB"
+        )
     finally:
         server.stop()
 
@@ -282,7 +287,9 @@ PARTS = {"small": small, "large": large, "memory": memory, "start": start}
 def main(names: list[str]) -> None:
     """Measure the parts named, or all."""
     directory = Path(tempfile.mkdtemp(prefix="anys3-bench-", dir=os.environ.get("BENCH_DIR")))
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    )
     try:
         for name in names or list(PARTS):
             PARTS[name](directory)

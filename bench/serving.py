@@ -35,12 +35,12 @@ class Serving:
         }
         command = [sys.executable, "-m", "anys3", "serve", str(directory)]
         begin = time.perf_counter()
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(
             [*command, "--listen", f"127.0.0.1:{self.port}", "--workers", "1", *more],
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=lambda: pin(cores or SERVER_CORE),
+            preexec_fn=lambda: pin(cores or SERVER_CORE),  # noqa: PLW1509 (no threads run yet)
         )
         self._wait()
         self.start_s = time.perf_counter() - begin
@@ -87,9 +87,8 @@ class Serving:
         field = "VmHWM" if is_peak else "VmRSS"
         sizes = []
         for pid in self.pids():
-            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-                if line.startswith(field):
-                    sizes.append(int(line.split()[1]) / 1024)
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            sizes.extend(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
         return max(sizes)
 
     def stop(self) -> None:

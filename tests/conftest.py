@@ -16,7 +16,9 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session", params=["memory", "embedded"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[anys3.Server]:
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[anys3.Server]:
     """A running server; tests that ask for it run once on each engine."""
     directory: Path | None = None
     if request.param == "embedded":

@@ -74,7 +74,7 @@ class Scene:
             "PUT", f"/{bucket}/k", headers={"x-amz-meta-a": "1", "x-amz-tagging": "t=1"}, body=b"object"
         )
         s3.request("PUT", f"/{bucket}/gone", body=b"object")
-        if self.upload_id and s3.request("GET", f"/{bucket}/m", [("uploadId", self.upload_id)]).status == 200:  # noqa: PLR2004
+        if self.upload_id and s3.request("GET", f"/{bucket}/m", [("uploadId", self.upload_id)]).status == 200:
             return
         self.upload_id = s3.request("POST", f"/{bucket}/m", [("uploads", "")]).text("UploadId") or ""
         part = [("partNumber", "1"), ("uploadId", self.upload_id)]

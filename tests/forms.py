@@ -81,7 +81,7 @@ def send_form(
     return s3.send(render("POST", path, lines) + body, "POST")
 
 
-def post(  # noqa: PLR0913
+def post(
     s3: RawClient,
     bucket: str,
     fields: Mapping[str, str],

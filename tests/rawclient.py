@@ -82,7 +82,7 @@ class RawClient:
 
     # --- requests ------------------------------------------------------------------------------------
 
-    def request(  # noqa: PLR0913
+    def request(
         self,
         method: str,
         path: str,
@@ -98,7 +98,10 @@ class RawClient:
     ) -> Response:
         """Send one request on a connection of its own. `path` is sent as it is (already encoded)."""
         raw_query = query if isinstance(query, str) else encode_query(query)
-        lines = {"host": host or self.host, **{name.lower(): value for name, value in (headers or {}).items()}}
+        lines = {
+            "host": host or self.host,
+            **{name.lower(): value for name, value in (headers or {}).items()},
+        }
         if sign:
             lines = self.sign(method, path, raw_query, lines, body, payload_hash)
         lines.update(unsigned_headers or {})
@@ -107,7 +110,7 @@ class RawClient:
         target = path + (f"?{raw_query}" if raw_query else "")
         return self.send(render(method, target, lines) + body, method)
 
-    def sign(  # noqa: PLR0913
+    def sign(
         self,
         method: str,
         path: str,
@@ -123,14 +126,16 @@ class RawClient:
         headers["x-amz-content-sha256"] = digest
         names = sorted(name for name in headers if name != "content-length")
         scope = f"{headers['x-amz-date'][:8]}/{self.region}/s3/aws4_request"
-        signature = self.signature(method, path, raw_query, headers, names, digest, headers["x-amz-date"], scope)
+        signature = self.signature(
+            method, path, raw_query, headers, names, digest, headers["x-amz-date"], scope
+        )
         headers["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={self.access_key_id}/{scope}, "
             f"SignedHeaders={';'.join(names)}, Signature={signature}"
         )
         return headers
 
-    def presign(  # noqa: PLR0913
+    def presign(
         self,
         method: str,
         path: str,
@@ -171,7 +176,7 @@ class RawClient:
             lines.setdefault("content-length", str(len(body)))
         return self.send(render(method, target, lines) + body, method)
 
-    def signature(  # noqa: PLR0913
+    def signature(
         self,
         method: str,
         path: str,
@@ -213,7 +218,7 @@ class RawClient:
 
     # --- aws-chunked -----------------------------------------------------------------------------------
 
-    def put_streaming(  # noqa: PLR0913
+    def put_streaming(
         self,
         path: str,
         chunks: list[bytes],
@@ -317,7 +322,7 @@ def read_response(connection: socket.socket, method: str = "GET") -> Response:
             data += received
         head, _, data = data.partition(b"\r\n\r\n")
         status = int(head.split(b" ", 2)[1])
-        if status != 100:  # noqa: PLR2004
+        if status != 100:
             break
     headers: dict[str, str] = {}
     for line in head.split(b"\r\n")[1:]:
@@ -352,7 +357,9 @@ def canonical_query(raw_query: str) -> str:
     pairs = []
     for item in raw_query.split("&"):
         name, _, value = item.partition("=")
-        pairs.append((quote(unquote_to_bytes(name), safe="-_.~"), quote(unquote_to_bytes(value), safe="-_.~")))
+        pairs.append(
+            (quote(unquote_to_bytes(name), safe="-_.~"), quote(unquote_to_bytes(value), safe="-_.~"))
+        )
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
 

@@ -162,7 +162,7 @@ def test_a_condition_reveals_nothing_to_a_stranger(
     ],
 )
 @pytest.mark.parametrize(("method", "key", "query"), DOCUMENTS)
-def test_what_is_not_the_expected_document_is_refused(  # noqa: PLR0913
+def test_what_is_not_the_expected_document_is_refused(
     s3: RawClient, bucket: str, method: str, key: str, query: str, document: bytes
 ) -> None:
     s3.request("PUT", f"/{bucket}/k", body=b"x")

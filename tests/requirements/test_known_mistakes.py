@@ -209,8 +209,8 @@ def test_a_server_listens_on_its_one_port_only(tmp_path: Path) -> None:
     """CVE-2026-55873 (SeaweedFS): an internal listener without authentication managed the keys."""
     with serving(tmp_path / "data", "--workers", "1") as process:
         assert isinstance(process, ServerProcess)
-        assert process._process is not None  # noqa: SLF001 (the test's own helper)
-        assert listening_ports(process._process.pid) == {process.port}  # noqa: SLF001
+        assert process._process is not None
+        assert listening_ports(process._process.pid) == {process.port}
 
 
 @pytest.mark.requirement("HTTP-15")

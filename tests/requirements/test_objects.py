@@ -43,11 +43,17 @@ def test_a_zero_byte_object_has_the_etag_of_nothing(s3: RawClient, bucket: str) 
 
 @pytest.mark.requirement("PUT-04", "GET-01")
 @pytest.mark.parametrize("size", [1, 131_072, 131_073, 1 << 20, (1 << 20) + 1, 9_000_001])
-def test_objects_of_every_size_class_come_back_as_they_were_put(s3: RawClient, bucket: str, size: int) -> None:
+def test_objects_of_every_size_class_come_back_as_they_were_put(
+    s3: RawClient, bucket: str, size: int
+) -> None:
     content = bytes(range(251)) * (size // 251 + 1)
     put(s3, bucket, "k", content[:size])
     response = s3.request("GET", f"/{bucket}/k")
-    assert (response.status, len(response.body), md5_hex(response.body)) == (200, size, md5_hex(content[:size]))
+    assert (response.status, len(response.body), md5_hex(response.body)) == (
+        200,
+        size,
+        md5_hex(content[:size]),
+    )
 
 
 @pytest.mark.requirement("PUT-05", "HTTP-26")
@@ -155,7 +161,11 @@ def test_bytes_are_never_compressed_on_the_way(s3: RawClient, bucket: str) -> No
 def test_a_get_honours_a_single_range(s3: RawClient, bucket: str) -> None:
     put(s3, bucket, "k", b"0123456789")
     response = s3.request("GET", f"/{bucket}/k", headers={"range": "bytes=2-4"})
-    assert (response.status, response.body, response.headers["content-range"]) == (206, b"234", "bytes 2-4/10")
+    assert (response.status, response.body, response.headers["content-range"]) == (
+        206,
+        b"234",
+        "bytes 2-4/10",
+    )
 
 
 @pytest.mark.requirement("GET-05")
@@ -290,13 +300,18 @@ def test_a_missing_key_is_no_such_key(s3: RawClient, bucket: str) -> None:
 
 
 @pytest.mark.requirement("GET-09", "CON-08")
-def test_damaged_bytes_break_the_connection_instead_of_being_delivered(s3: RawClient, server: anys3.Server) -> None:
+def test_damaged_bytes_break_the_connection_instead_of_being_delivered(
+    s3: RawClient, server: anys3.Server
+) -> None:
     if server.directory is None:
         pytest.skip("the memory engine has no files to damage")
     name = "damage-on-disk"
     s3.request("PUT", f"/{name}")
     put(s3, name, "k", b"z" * 3_000_000)
-    blob = max((path for path in server.directory.rglob("blobs/*/*") if path.is_file()), key=lambda p: p.stat().st_mtime)
+    blob = max(
+        (path for path in server.directory.rglob("blobs/*/*") if path.is_file()),
+        key=lambda p: p.stat().st_mtime,
+    )
     with blob.open("r+b") as file:
         file.seek(2_000_000)
         file.write(b"!")

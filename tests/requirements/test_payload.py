@@ -160,7 +160,7 @@ def test_what_is_stored_is_the_decoded_payload(s3: RawClient, bucket: str, mode:
     assert (listed.text("Contents/Size"), listed.text("Contents/ETag")) == (str(size), f'"{md5_hex(body)}"')
 
 
-def stream(  # noqa: PLR0913
+def stream(
     s3: RawClient,
     method: str,
     path: str,

@@ -107,7 +107,9 @@ class Call:
         except NoSuchUpload as failure:
             raise S3Error("NoSuchUpload") from failure
         except PartChanged as failure:
-            raise S3Error("InvalidPart", log="a part was replaced while the upload was completed") from failure
+            raise S3Error(
+                "InvalidPart", log="a part was replaced while the upload was completed"
+            ) from failure
 
 
 def refusal(failure: ExpectationFailed) -> S3Error:

@@ -73,7 +73,8 @@ async def _content(call: Call, opened: Opened, algorithm: ChecksumAlgorithm) -> 
 def _check_copy(call: Call, source: CopySource, entry: Entry, *, is_changing: bool) -> None:
     if entry.size > MAX_SINGLE_BYTES:
         raise S3Error(
-            "InvalidRequest", "The specified copy source is larger than the maximum allowable size: 5368709120"
+            "InvalidRequest",
+            "The specified copy source is larger than the maximum allowable size: 5368709120",
         )
     if source.bucket == call.bucket.name and source.key == call.key and not is_changing:
         raise S3Error(
@@ -108,6 +109,4 @@ def _result(entry: Entry) -> str:
     if entry.checksum is not None:
         element = f"Checksum{entry.checksum.algorithm}"
         checksum = f"<{element}>{entry.checksum.value}</{element}><ChecksumType>FULL_OBJECT</ChecksumType>"
-    return (
-        f"<LastModified>{iso(entry.modified_ms)}</LastModified><ETag>&quot;{entry.etag}&quot;</ETag>{checksum}"
-    )
+    return f"<LastModified>{iso(entry.modified_ms)}</LastModified><ETag>&quot;{entry.etag}&quot;</ETag>{checksum}"

@@ -48,9 +48,7 @@ async def create_multipart_upload(call: Call, want: CreateMultipartUploadInput) 
     )
 
 
-def _checksum(
-    name: bytes | None, kind: bytes | None
-) -> tuple[ChecksumAlgorithm | None, ChecksumType | None]:
+def _checksum(name: bytes | None, kind: bytes | None) -> tuple[ChecksumAlgorithm | None, ChecksumType | None]:
     if name is None:
         if kind is not None:
             raise S3Error(
@@ -61,6 +59,8 @@ def _checksum(
     wanted = name.decode("latin-1").upper()
     for algorithm in checksums.ALGORITHMS:
         if algorithm == wanted:
-            chosen = checksums.resolve_type(algorithm, None if kind is None else kind.decode("latin-1").upper())
+            chosen = checksums.resolve_type(
+                algorithm, None if kind is None else kind.decode("latin-1").upper()
+            )
             return algorithm, chosen
     raise S3Error("InvalidRequest", f"Checksum algorithm provided is unsupported: {wanted!r}")

@@ -61,9 +61,7 @@ def _value(checksum: Checksum) -> str:
 def _checksum(entry: Entry) -> str:
     if entry.checksum is None:
         return ""
-    return (
-        f"<Checksum>{_value(entry.checksum)}<ChecksumType>{entry.checksum.type}</ChecksumType></Checksum>"
-    )
+    return f"<Checksum>{_value(entry.checksum)}<ChecksumType>{entry.checksum.type}</ChecksumType></Checksum>"
 
 
 def _parts(parts: Sequence[Part], max_parts: object, marker: object) -> str:

@@ -14,5 +14,7 @@ if TYPE_CHECKING:
 async def head_bucket(call: Call, want: HeadBucketInput) -> Answer:
     """Say that the bucket exists; authorization has answered 404 and 403 already."""
     del want
-    headers = b"x-amz-bucket-region: %b\r\nx-amz-access-point-alias: false\r\nContent-Type: application/xml\r\n"
+    headers = (
+        b"x-amz-bucket-region: %b\r\nx-amz-access-point-alias: false\r\nContent-Type: application/xml\r\n"
+    )
     return Answer(200, headers % call.region.encode(), length=0)

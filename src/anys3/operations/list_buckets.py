@@ -31,7 +31,7 @@ async def list_buckets(call: Call, want: ListBucketsInput) -> Answer:
             ArgumentName="max-buckets",
             ArgumentValue=str(limit),
         )
-    after = listing.decode_token(want.continuation_token).decode() if want.continuation_token else ""
+    after = _name_of(want.continuation_token) if want.continuation_token else ""
     buckets: list[Bucket] = []
     if want.bucket_region in (None, "", call.region):
         buckets = await _visible(call, after, want.prefix or "", limit + 1)
@@ -48,6 +48,18 @@ async def list_buckets(call: Call, want: ListBucketsInput) -> Answer:
         tail += f"<ContinuationToken>{token}</ContinuationToken>"
     owner = owner_element(call.principal)
     return xml_answer(200, "ListAllMyBucketsResult", f"{owner}<Buckets>{rows}</Buckets>{tail}")
+
+
+def _name_of(token: str) -> str:
+    """Return the name that a page ended with. Raises S3Error InvalidArgument, also for a token of keys."""
+    try:
+        return listing.decode_token(token).decode()
+    except UnicodeDecodeError:
+        raise S3Error(
+            "InvalidArgument",
+            "The continuation token provided is incorrect.",
+            ArgumentName="continuation-token",
+        ) from None
 
 
 async def _visible(call: Call, after: str, prefix: str, limit: int) -> list[Bucket]:

@@ -44,12 +44,12 @@ async def list_multipart_uploads(call: Call, want: ListMultipartUploadsInput) ->
 def _is_common_prefix(page: Page, marker: bytes) -> bool:
     """Return whether a marker is a NextKeyMarker that stood for a common prefix (LMU-04)."""
     rest = marker[len(page.prefix) :]
-    return marker.startswith(page.prefix) and rest.find(page.delimiter) == len(rest) - len(page.delimiter) >= 0
+    return (
+        marker.startswith(page.prefix) and rest.find(page.delimiter) == len(rest) - len(page.delimiter) >= 0
+    )
 
 
-def _render(
-    call: Call, page: Page, found: UploadListing, key_marker: bytes, id_marker: str | None
-) -> str:
+def _render(call: Call, page: Page, found: UploadListing, key_marker: bytes, id_marker: str | None) -> str:
     rows = found.uploads if page.max_keys else []
     prefixes = found.prefixes if page.max_keys else []
     is_truncated = found.is_truncated and page.max_keys > 0

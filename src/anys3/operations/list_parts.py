@@ -30,7 +30,7 @@ async def list_parts(call: Call, want: ListPartsInput) -> Answer:
         parts = await call.store.parts(call.bucket, call.key, upload.upload_id, after, limit + 1)
     except NoSuchUpload as failure:
         raise no_such_upload(want.upload_id) from failure
-    is_truncated = len(parts) > limit and limit > 0
+    is_truncated = len(parts) > limit > 0
     parts = parts[:limit]
     following = parts[-1].number if parts else after
     rows = "".join(_row(part, upload) for part in parts)

@@ -54,7 +54,10 @@ def read_page(
             ArgumentValue=str(max_keys),
         )
     return Page(
-        (prefix or "").encode(), (delimiter or "").encode(), min(max_keys, MAX_PAGE), encoding_type is not None
+        (prefix or "").encode(),
+        (delimiter or "").encode(),
+        min(max_keys, MAX_PAGE),
+        encoding_type is not None,
     )
 
 

@@ -103,7 +103,9 @@ def _answer(call: Call, form: PostForm, etag: str) -> Answer:
     path = key if call.target.is_virtual_host else f"{call.bucket.name}/{key}"
     location = f"{scheme}://{host}/{path}"
     headers = f'ETag: "{etag}"\r\n'
-    redirect = _redirect(call, form.fields.get("success_action_redirect") or form.fields.get("redirect"), etag)
+    redirect = _redirect(
+        call, form.fields.get("success_action_redirect") or form.fields.get("redirect"), etag
+    )
     if redirect is not None:
         return Answer(303, f"{headers}Location: {redirect}\r\n".encode("latin-1"))
     headers += f"Location: {location}\r\n"
@@ -126,7 +128,12 @@ def _redirect(call: Call, url: str | None, etag: str) -> str | None:
         parts = urlsplit(url)
     except ValueError:
         return None
-    if parts.scheme not in ("http", "https") or not parts.netloc or not url.isascii() or not url.isprintable():
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.netloc
+        or not url.isascii()
+        or not url.isprintable()
+    ):
         return None
     added = (
         f"bucket={quote(call.bucket.name, safe='')}&key={quote(call.key, safe='')}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from anys3.operations.receiving import Incoming
 
 
-def make_entry(  # noqa: PLR0913 (an object has this many properties)
+def make_entry(
     *,
     size: int,
     etag: str,
@@ -51,9 +51,7 @@ def expectations(key: bytes, if_match: bytes | None, if_none_match: bytes | None
     return (Matches(key, etags.unquote(if_match)),)
 
 
-async def publish(
-    call: Call, entry: Entry, incoming: Incoming, expect: tuple[Expectation, ...] = ()
-) -> None:
+async def publish(call: Call, entry: Entry, incoming: Incoming, expect: tuple[Expectation, ...] = ()) -> None:
     """Commit an object, or leave nothing behind."""
     try:
         change = PutEntry(call.key, entry, incoming.content)

@@ -51,7 +51,9 @@ def not_modified(entry: Entry) -> Answer:
     """Return a 304 with ETag, Last-Modified, Cache-Control and Expires (CONDR-07)."""
     kept = (b"etag", b"last-modified", b"cache-control", b"expires", b"vary")
     lines = metadata.parse_lines(entry.headers)
-    return Answer(304, b"".join(b"%b: %b\r\n" % (name, value) for name, value in lines if name.lower() in kept))
+    return Answer(
+        304, b"".join(b"%b: %b\r\n" % (name, value) for name, value in lines if name.lower() in kept)
+    )
 
 
 def plan_reading(call: Call, want: ReadInput, entry: Entry, parts: Sequence[Part]) -> Reading | None:
@@ -101,7 +103,7 @@ def _part(
     assert number is not None
     if want.range is not None:
         raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
-    if not 1 <= number <= 10_000:  # noqa: PLR2004 (the catalogue's limit, PN-02)
+    if not 1 <= number <= 10_000:
         raise S3Error(
             "InvalidArgument",
             "Part number must be an integer between 1 and 10000, inclusive",
@@ -145,5 +147,7 @@ def _override(call: Call, want: ReadInput, headers: bytes) -> bytes:
     if not chosen:
         return headers
     if call.identity.is_anonymous:
-        raise S3Error("InvalidRequest", "Request specific response headers cannot be used for anonymous requests")
+        raise S3Error(
+            "InvalidRequest", "Request specific response headers cannot be used for anonymous requests"
+        )
     return metadata.override(headers, chosen)

@@ -35,7 +35,9 @@ async def upload_part_copy(call: Call, want: UploadPartCopyInput) -> Answer:
         if want.copy_source_range is not None:
             start, length = ranges.parse_copy_range(want.copy_source_range, opened.entry.size)
         if length > MAX_SINGLE_BYTES:
-            raise S3Error("InvalidRequest", "The specified copy source is larger than the maximum: 5368709120")
+            raise S3Error(
+                "InvalidRequest", "The specified copy source is larger than the maximum: 5368709120"
+            )
         incoming = await duplicate(call, opened, start, length, upload.checksum_algorithm or "CRC64NVME")
     finally:
         close(opened)

@@ -24,7 +24,7 @@ def parse(path: bytes, host: bytes, domains: tuple[bytes, ...]) -> Target:
     Raises S3Error:
         InvalidURI: a broken escape, or not UTF-8 (KEY-12).
         InvalidBucketName: an empty one (`//k`).
-    """
+    """  # noqa: D301 (the backslashes are the example's)
     if not path.startswith(b"/"):
         raise S3Error("InvalidURI")
     if domains:

@@ -155,7 +155,7 @@ def parse_lines(lines: bytes) -> list[tuple[bytes, bytes]]:
 
     >>> parse_lines(b"Content-Type: text/plain\\r\\nx-amz-meta-empty: \\r\\n")
     [(b'Content-Type', b'text/plain'), (b'x-amz-meta-empty', b'')]
-    """
+    """  # noqa: D301 (the backslashes are the example's)
     pairs = (line.partition(b": ") for line in lines.split(b"\r\n") if line)
     return [(name, value) for name, _, value in pairs]
 

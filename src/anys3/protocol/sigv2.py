@@ -24,16 +24,17 @@ _SIGNED_PARAMETERS = frozenset(
 def canonical_resource(path: bytes, query: bytes) -> bytes:
     """Return the CanonicalizedResource: the path as sent, and the sub-resources with decoded values.
 
-    `path` begins with the bucket, even where the request named it in its Host.
+    `path` begins with the bucket, even where the request named it in its Host. A name counts however it is
+    spelt: one that is escaped asks for the same sub-resource, so the signature must hold for it, too.
 
         >>> canonical_resource(b"/b/k", b"prefix=a&uploadId=x%2By&acl")
         b'/b/k?acl&uploadId=x+y'
     """
-    pairs = [piece.partition(b"=") for piece in query.split(b"&")]
+    pairs = [tuple(map(unquote_to_bytes, piece.partition(b"="))) for piece in query.split(b"&")]
     signed = sorted((pair for pair in pairs if pair[0] in _SIGNED_PARAMETERS), key=lambda pair: pair[0])
     if not signed:
         return path
-    return path + b"?" + b"&".join(name + equals + unquote_to_bytes(value) for name, equals, value in signed)
+    return path + b"?" + b"&".join(map(b"".join, signed))
 
 
 def string_to_sign(method: bytes, headers: Mapping[bytes, bytes], date: bytes, resource: bytes) -> bytes:

@@ -129,7 +129,7 @@ def escape(text: str) -> str:
 
         >>> escape("a<b>\\r\\x01")
         'a&lt;b&gt;&#13;\N{REPLACEMENT CHARACTER}'
-    """
+    """  # noqa: D301 (the backslashes are the example's)
     if _SPECIAL.search(text) is None:
         return text
     return _SPECIAL.sub(lambda match: _REFERENCES.get(match[0], _REPLACEMENT), text)

@@ -16,7 +16,7 @@ from anys3.operations.call import Call, may
 from anys3.protocol import addressing, authentication, cors, diagnosis, names, payload, queries
 from anys3.server import forms
 from anys3.spec.errors import S3Error
-from anys3.store.interface import Corrupt, StoreError
+from anys3.store.interface import Corrupt, NoSuchBucket, StoreError
 from anys3.wire import binding, encoding
 from anys3.wire.routing import Router
 
@@ -74,7 +74,7 @@ class Application:
 
     def new_request_id(self) -> str:
         """Return an id that no other request of any worker has (HTTP-05)."""
-        return self._id_prefix + "%08X" % next(self._id_numbers)
+        return f"{self._id_prefix}{next(self._id_numbers):08X}"
 
     async def handle(self, request: Request) -> Answer:
         """Answer one S3 request."""
@@ -207,7 +207,7 @@ class Application:
             self._generation = generation
 
     def _refuse(self, request: Request, error: S3Error) -> Answer:
-        level = logging.ERROR if error.status >= 500 and error.code != "NotImplemented" else logging.INFO  # noqa: PLR2004
+        level = logging.ERROR if error.status >= 500 and error.code != "NotImplemented" else logging.INFO
         self.log.log(
             level,
             "%s %s %s -> %d %s%s",
@@ -238,9 +238,7 @@ def _payload_headers(operation: Operation, request: Request) -> Mapping[bytes, b
     """Return the headers that speak of the body; at completion a checksum speaks of the object (CPL-15)."""
     if operation.name != "CompleteMultipartUpload":
         return request.headers
-    return {
-        name: value for name, value in request.headers.items() if not name.startswith(b"x-amz-checksum-")
-    }
+    return {name: value for name, value in request.headers.items() if not name.startswith(b"x-amz-checksum-")}
 
 
 def _v2_resource(request: Request, target: Target) -> bytes | None:
@@ -251,7 +249,12 @@ def _v2_resource(request: Request, target: Target) -> bytes | None:
 
 
 def _unavailable(failure: StoreError) -> S3Error:
-    """Return what a failing engine means to the client: never a 2xx, never a 404 (ERR-06)."""
+    """Return what a failing engine means to the client: never a 2xx, never a 404 (ERR-06).
+
+    But a bucket that went while its request was under way is gone, whichever step finds out (DB-06).
+    """
+    if isinstance(failure, NoSuchBucket):
+        return S3Error("NoSuchBucket", BucketName=str(failure))
     if isinstance(failure, Corrupt):
         return S3Error("InternalError", log=f"stored bytes are damaged: {failure}")
     return S3Error("ServiceUnavailable", log=f"{type(failure).__name__}: {failure}")

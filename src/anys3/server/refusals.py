@@ -41,7 +41,7 @@ MEANINGS = {
 """What each exit code says, for `--help` and docs/cli.md."""
 
 
-class Refusal(Exception):  # noqa: N818 (it is an answer to a person, not an error of ours)
+class Refusal(Exception):
     """A command can't go on. `str()` is one line: what was wrong, what was expected, what to do next."""
 
     def __init__(self, exit_code: Exit, message: str) -> None:
