@@ -1,0 +1,86 @@
+"""Requests that are signed well and mean harm: what they ask for is refused, and nothing falls over."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import time
+from urllib.parse import quote
+
+import pytest
+
+from anys3.protocol import listing
+from tests.rawclient import RawClient, read_response, render
+from tests.uploads import begin, document
+
+
+def presign_v2(s3: RawClient, method: str, path: str) -> str:
+    """Return the query of a URL that is presigned by SigV2, for exactly this method and path."""
+    expires = str(int(time.time()) + 300)
+    message = f"{method}\n\n\n{expires}\n{path}"
+    signature = base64.b64encode(hmac.digest(s3.secret_access_key.encode(), message.encode(), "sha1"))
+    return f"AWSAccessKeyId={s3.access_key_id}&Expires={expires}&Signature={quote(signature, safe='')}"
+
+
+@pytest.mark.known_mistake(8, 15)
+@pytest.mark.parametrize("name", ["tagging", "t%61gging", "%74agging", "t%61gging=", "acl", "%61cl"])
+def test_a_sigv2_url_holds_for_no_subresource_however_it_is_spelt(
+    s3: RawClient, bucket: str, name: str
+) -> None:
+    """CVE-2026-71191 (Swift): a presigned URL could be made to ask for more than was signed."""
+    s3.request("PUT", f"/{bucket}/k", headers={"x-amz-tagging": "a=b"}, body=b"x")
+    for method in ("GET", "DELETE"):
+        query = presign_v2(s3, method, f"/{bucket}/k")
+        assert s3.open_url(method, f"/{bucket}/k?{name}&{query}").verdict == (403, "SignatureDoesNotMatch")
+    assert s3.request("GET", f"/{bucket}/k", "tagging").texts("TagSet/Tag/Key") == ["a"]
+
+
+@pytest.mark.requirement("OVR-01")
+@pytest.mark.known_mistake(8, 40)
+def test_a_sigv2_url_cannot_be_given_another_content_type(s3: RawClient, bucket: str) -> None:
+    """RustFS GHSA-v9fg: whoever has the URL of a text would have made a page of it."""
+    s3.request("PUT", f"/{bucket}/k", headers={"content-type": "text/plain"}, body=b"<script>1</script>")
+    query = presign_v2(s3, "GET", f"/{bucket}/k")
+    assert s3.open_url("GET", f"/{bucket}/k?{query}").headers["content-type"] == "text/plain"
+    response = s3.open_url("GET", f"/{bucket}/k?r%65sponse-content-type=text/html&{query}")
+    assert response.verdict == (403, "SignatureDoesNotMatch")
+
+
+@pytest.mark.parametrize("number", ["9" * 20, "9" * 5000, "0" * 5000 + "1"])
+def test_a_part_number_of_thousands_of_digits_is_refused(s3: RawClient, bucket: str, number: str) -> None:
+    upload = begin(s3, bucket)
+    part = f"<Part><PartNumber>{number}</PartNumber><ETag>{upload.put(1)}</ETag></Part>"
+    response = upload.send_completion(f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>".encode())
+    assert response.verdict == (400, "InvalidArgument")
+    assert upload.part_numbers() == ["1"]
+
+
+@pytest.mark.requirement("LB-05")
+@pytest.mark.parametrize("position", [b"a/\xff", b"\xff", b"\xc3"])
+def test_a_token_of_another_listing_lists_no_buckets(s3: RawClient, bucket: str, position: bytes) -> None:
+    """A page of keys may end with a token that is no UTF-8."""
+    token = listing.encode_token(position)
+    assert s3.request("GET", "/", [("continuation-token", token)]).verdict == (400, "InvalidArgument")
+    assert s3.request("HEAD", f"/{bucket}").status == 200
+
+
+@pytest.mark.requirement("DB-06")
+@pytest.mark.parametrize("what", ["completion", "tags"])
+def test_a_bucket_that_goes_while_a_body_arrives_is_missed_as_a_bucket(
+    s3: RawClient, bucket: str, what: str
+) -> None:
+    """It was a 503, which clients repeat for a while."""
+    upload = begin(s3, bucket)
+    body = document([(1, upload.put(1))])
+    query = f"uploadId={upload.upload_id}" if what == "completion" else "tagging"
+    method = "POST" if what == "completion" else "PUT"
+    if what == "tags":
+        body = b"<Tagging><TagSet/></Tagging>"
+    lines = {"host": s3.host, "expect": "100-continue"}
+    lines = {**s3.sign(method, upload.path, query, lines, body), "content-length": str(len(body))}
+    with s3.connect() as connection:
+        connection.sendall(render(method, f"{upload.path}?{query}", lines))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+        assert s3.request("DELETE", f"/{bucket}").status == 204
+        connection.sendall(body)
+        assert read_response(connection).verdict == (404, "NoSuchBucket")
