@@ -188,7 +188,7 @@ def listening_ports(pid: int) -> set[int]:
     inodes = set()
     for member in family:
         for descriptor in Path(f"/proc/{member}/fd").iterdir():
-            target = os.readlink(descriptor)
+            target = str(descriptor.readlink())
             inodes |= {target[8:-1]} if target.startswith("socket:[") else set()
     lines = [
         line.split()
