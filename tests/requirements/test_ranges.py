@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import random
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
+from pathlib import Path
 
 import pytest
 
+import anys3
+from anys3.operations.publishing import make_entry
+from anys3.server import directory as directories
+from anys3.store.embedded import device
+from anys3.store.interface import Mutation, PutEntry
 from tests.rawclient import RawClient, Response, key_path, md5_hex, sha256_b64
 from tests.uploads import MIN_PART, filler, finished
 
+GIB4 = 4 << 30
 SMALL = bytes(range(100))
 LARGE = filler("large", 1_300_000)
 SAME = ("etag", "last-modified", "content-type", "cache-control", "x-amz-meta-a", "accept-ranges")
@@ -173,6 +182,44 @@ def test_ranges_work_at_and_across_part_boundaries(
     response = get(s3, path, f"bytes={first}-{last}")
     assert seen(response) == (206, f"bytes {first}-{last}/{len(whole)}", str(last - first + 1))
     assert md5_hex(response.body) == md5_hex(whole[first : last + 1])
+
+
+@pytest.mark.requirement("RNG-09")
+def test_ranges_work_beyond_4_gib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with anys3.Server(directory=tmp_path / "data", buckets=["large"]) as first:
+        keys = first.access_key_id, first.secret_access_key
+    middle, tail = filler("middle", 1 << 20), filler("tail", 1000)
+    asyncio.run(put_sparse(tmp_path / "data", middle, tail, monkeypatch))
+    with anys3.Server(directory=tmp_path / "data") as second:
+        s3 = RawClient(second.endpoint_url, *keys)
+        response = get(s3, "/large/k", f"bytes={GIB4 - 5}-{GIB4 + 9}")
+        assert seen(response) == (206, f"bytes {GIB4 - 5}-{GIB4 + 9}/{GIB4 + (1 << 20) + 1000}", "15")
+        assert response.body == bytes(5) + middle[:10]
+        assert get(s3, "/large/k", "bytes=-1010").body == middle[-10:] + tail
+        assert s3.request("HEAD", "/large/k").headers["content-length"] == str(GIB4 + (1 << 20) + 1000)
+
+
+async def put_sparse(directory: Path, middle: bytes, tail: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Store 4 GiB of zeros with something behind them; the zeros take no room on the disk."""
+    zeros = bytes(1 << 20)
+    write_at = device.write_at
+
+    def write_unless_zero(descriptor: int, view: memoryview, offset: int) -> None:
+        if bytes(view) != zeros:
+            write_at(descriptor, view, offset)
+
+    monkeypatch.setattr(device, "write_at", write_unless_zero)
+    monkeypatch.setattr(device, "reserve", lambda descriptor, length: None)
+    store = directories.open_worker(directory, 0)
+    bucket = await store.bucket("large")
+    assert bucket is not None
+    writer = store.writer(GIB4 + len(middle) + len(tail))
+    for piece in itertools.chain(itertools.repeat(zeros, 4096), (middle, tail)):
+        writer.write(piece)
+    size = GIB4 + len(middle) + len(tail)
+    entry = make_entry(size=size, etag="0" * 32, modified_ms=0, stored=b"Content-Type: a/b\r\n")
+    await store.commit(Mutation(bucket, (PutEntry(b"k", entry, writer.finish()),)))
+    await store.close()
 
 
 @pytest.mark.requirement("RNG-10")

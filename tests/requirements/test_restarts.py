@@ -18,6 +18,7 @@ import anys3
 from anys3.model import Upload as StoredUpload
 from anys3.protocol import uploads as ids
 from anys3.server import directory as directories
+from anys3.server.connections import Connections
 from anys3.store.interface import Mutation, PutUpload
 from tests.processes import ServerProcess, serving, signed
 from tests.rawclient import RawClient, crc32_b64, md5_hex, sha256_b64
@@ -343,6 +344,23 @@ def test_a_flipped_bit_on_the_disk_is_an_error_and_not_an_answer(tmp_path: Path,
         recomputed = {"x-amz-copy-source": "kept/k", "x-amz-checksum-algorithm": "SHA1"}
         copied = s3.request("PUT", "/kept/copy", headers=recomputed)
         assert copied.verdict == (500, "InternalError")
+
+
+@pytest.mark.requirement("CON-08")
+def test_a_flipped_bit_is_an_error_when_no_thread_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As over TLS: the bytes go through the event loop.
+    monkeypatch.setattr(Connections, "take_slot", lambda self: False)
+    body = filler("body", 3_000_000)
+    with damaged(tmp_path / "data", body, at=2_500_000) as s3:
+        assert s3.request("GET", "/kept/k", headers={"range": "bytes=2400000-"}).verdict == (
+            500,
+            "InternalError",
+        )
+        with pytest.raises(ConnectionError, match="before the end of the body"):
+            s3.request("GET", "/kept/k")
+        assert s3.request("GET", "/kept/k", headers={"range": "bytes=0-999999"}).body == body[:1_000_000]
 
 
 @pytest.mark.requirement("CON-08")
