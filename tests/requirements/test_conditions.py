@@ -306,7 +306,8 @@ def send_copy(s3: RawClient, path: str, headers: dict[str, str]) -> Response:
 
 def send_completion(s3: RawClient, path: str, headers: dict[str, str]) -> Response:
     """Write by CompleteMultipartUpload."""
-    upload = begin(s3, *path.lstrip("/").split("/", 1))
+    bucket, key = path.lstrip("/").split("/", 1)
+    upload = begin(s3, bucket, key)
     return upload.complete([(1, upload.put(1, b"new"))], headers)
 
 

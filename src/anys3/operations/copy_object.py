@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from anys3.operations.call import MAX_SINGLE_BYTES, Call
 from anys3.operations.copying import close, open_source
 from anys3.operations.documents import read_body
-from anys3.operations.publishing import expectations, make_entry, publish
+from anys3.operations.publishing import expectations, publish, received_entry
 from anys3.operations.receiving import Incoming, duplicate
 from anys3.protocol import checksums, metadata, tagging
 from anys3.protocol.dates import iso
@@ -46,14 +46,7 @@ async def copy_object(call: Call, want: CopyObjectInput) -> Answer:
     finally:
         close(opened)
     received = incoming.received
-    copy = make_entry(
-        size=received.size,
-        etag=received.md5_hex,
-        modified_ms=call.now_ms,
-        stored=stored,
-        tags=tags,
-        checksum=received.checksum,
-    )
+    copy = received_entry(call, received, stored, tags)
     await publish(call, copy, incoming, expect)
     return xml_answer(200, "CopyObjectResult", _result(copy))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from anys3.operations.call import MAX_SINGLE_BYTES, Call
-from anys3.operations.publishing import make_entry, publish
+from anys3.operations.publishing import publish, received_entry
 from anys3.operations.receiving import Incoming, write_pieces
 from anys3.protocol import metadata, names, payload, tagging, xml
 from anys3.protocol.http import Answer
@@ -39,14 +39,7 @@ async def post_object(call: Call, want: PostObjectInput) -> Answer:
     try:
         received = incoming.received
         _check_length(form, received.size)
-        entry = make_entry(
-            size=received.size,
-            etag=received.md5_hex,
-            modified_ms=call.now_ms,
-            stored=stored,
-            tags=tags,
-            checksum=received.checksum,
-        )
+        entry = received_entry(call, received, stored, tags)
     except BaseException:
         incoming.discard()
         raise

@@ -12,6 +12,7 @@ from anys3.store.interface import Absent, Expectation, Matches, Mutation, PutEnt
 if TYPE_CHECKING:
     from anys3.operations.call import Call
     from anys3.operations.receiving import Incoming
+    from anys3.protocol.payload import Received
 
 
 def make_entry(
@@ -30,6 +31,18 @@ def make_entry(
         etag=etag, modified_ms=modified_ms, stored=stored, size=size, tags=tags, checksum=checksum
     )
     return Entry(size, modified_ms, etag, headers, stored, listing, checksum, tags, part_count, upload_id)
+
+
+def received_entry(call: Call, received: Received, stored: bytes, tags: tuple[tuple[str, str], ...]) -> Entry:
+    """Return the row of an object that was received or copied in one piece; its ETag is its MD5 (PUT-02)."""
+    return make_entry(
+        size=received.size,
+        etag=received.md5_hex,
+        modified_ms=call.now_ms,
+        stored=stored,
+        tags=tags,
+        checksum=received.checksum,
+    )
 
 
 def expectations(key: bytes, if_match: bytes | None, if_none_match: bytes | None) -> tuple[Expectation, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anys3.operations.call import refusal
-from anys3.operations.publishing import checksum_lines, expectations, make_entry, publish
+from anys3.operations.publishing import checksum_lines, expectations, publish, received_entry
 from anys3.operations.receiving import receive
 from anys3.protocol import metadata, tagging
 from anys3.protocol.http import Answer
@@ -30,14 +30,7 @@ async def put_object(call: Call, want: PutObjectInput) -> Answer:
         await _refuse_early(call, expect[0])
     incoming = await receive(call, "CRC64NVME")
     received = incoming.received
-    entry = make_entry(
-        size=received.size,
-        etag=received.md5_hex,
-        modified_ms=call.now_ms,
-        stored=stored,
-        tags=tags,
-        checksum=received.checksum,
-    )
+    entry = received_entry(call, received, stored, tags)
     await publish(call, entry, incoming, expect)
     return Answer(200, b'ETag: "%b"\r\n%b' % (received.md5_hex.encode(), checksum_lines(received.checksum)))
 
