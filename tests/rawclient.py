@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import socket
 import ssl
 import zlib
@@ -20,6 +21,7 @@ from xml.etree import ElementTree
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 UNSIGNED = "UNSIGNED-PAYLOAD"
+BLANKS = re.compile(r"[ \t]+")
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 
@@ -193,7 +195,7 @@ class RawClient:
                 method,
                 canonical_path(path),
                 canonical_query(raw_query),
-                *(f"{name}:{' '.join(headers[name].split())}" for name in names),
+                *(name + ":" + BLANKS.sub(" ", headers[name]).strip(" ") for name in names),
                 "",
                 ";".join(names),
                 digest,
@@ -341,7 +343,7 @@ def read_response(connection: socket.socket, method: str = "GET") -> Response:
 
 def string_to_sign(date: str, scope: str, canonical: str) -> str:
     """Return what SigV4 signs."""
-    digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
+    digest = hashlib.sha256(canonical.encode("latin-1")).hexdigest()  # the bytes that `render` sends
     return f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{digest}"
 
 

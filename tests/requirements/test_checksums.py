@@ -182,7 +182,8 @@ def test_without_a_checksum_the_server_computes_crc64nvme(s3: RawClient, path: s
 def begin_with(s3: RawClient, path: str, algorithm: str, kind: str | None = None) -> Upload:
     """Create an upload with checksum settings that must be accepted."""
     settings = {"x-amz-checksum-algorithm": algorithm, **({"x-amz-checksum-type": kind} if kind else {})}
-    return begin(s3, *path.lstrip("/").split("/", 1), headers=settings)
+    bucket, key = path.lstrip("/").split("/", 1)
+    return begin(s3, bucket, key, settings)
 
 
 def put_parts(upload: Upload, algorithm: str, bodies: list[bytes]) -> list[tuple[int, str, str]]:
@@ -300,7 +301,8 @@ def test_a_part_checksum_of_another_algorithm_is_refused(s3: RawClient, path: st
 @pytest.mark.requirement("CK-08")
 @ALGORITHMS
 def test_any_part_checksum_will_do_where_none_was_declared(s3: RawClient, path: str, algorithm: str) -> None:
-    upload = begin(s3, *path.lstrip("/").split("/", 1))
+    bucket, key = path.lstrip("/").split("/", 1)
+    upload = begin(s3, bucket, key)
     response = upload.send_part(1, BODY, {header(algorithm): VALUE_OF[algorithm](BODY)})
     assert (response.status, response.headers[header(algorithm)]) == (200, VALUE_OF[algorithm](BODY))
     assert upload.complete([(1, response.headers["etag"])]).verdict == (200, "")

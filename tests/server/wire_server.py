@@ -236,7 +236,8 @@ def serving(
         yield WireServer(app, port, tls[1] if tls else None)
     finally:
         loop, stop = control[0]
-        loop.call_soon_threadsafe(stop.set)
+        # In this order: with `stop` the loop may end before it could take another call.
         loop.call_soon_threadsafe(app.stop)
+        loop.call_soon_threadsafe(stop.set)
         thread.join(60)
         assert not thread.is_alive()

@@ -59,7 +59,9 @@ async def _content(call: Call, opened: Opened, algorithm: ChecksumAlgorithm) -> 
     if is_known and entry.part_count == 0:
         content = await call.store.copy_content(opened)
         if content is not None:
-            return Incoming(content, Received(entry.size, entry.etag, checksum))
+            store = call.store
+            received = Received(entry.size, entry.etag, checksum)
+            return Incoming(content, received, lambda: store.discard_content(content))
     return await duplicate(call, opened, 0, entry.size, algorithm)
 
 

@@ -77,7 +77,7 @@ async def _receive(call: Call, form: PostForm) -> Incoming:
         return Incoming(b"".join(held), pipeline.finish())
     content, writer = await write_pieces(call, None, pump)
     try:
-        return Incoming(content, pipeline.finish(), writer)
+        return Incoming(content, pipeline.finish(), writer.discard)
     except BaseException:
         writer.discard()
         raise

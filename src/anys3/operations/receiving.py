@@ -23,12 +23,13 @@ class Incoming:
 
     content: object
     received: Received
-    writer: ContentWriter | None = None
+    forget: Callable[[], None] | None = None
+    """What takes the content back, if anything must."""
 
     def discard(self) -> None:
         """Forget the bytes; does nothing once a commit has named them."""
-        if self.writer is not None:
-            self.writer.discard()
+        if self.forget is not None:
+            self.forget()
 
 
 async def receive(call: Call, algorithm: ChecksumAlgorithm | None) -> Incoming:
@@ -50,7 +51,7 @@ async def receive(call: Call, algorithm: ChecksumAlgorithm | None) -> Incoming:
         if len(data) <= call.store.inline_max:
             return Incoming(data, received)
         writer = call.store.writer(len(data))
-        return Incoming(await in_thread(lambda: _write(writer, (data,))), received, writer)
+        return Incoming(await in_thread(lambda: _write(writer, (data,))), received, writer.discard)
     return await _stream(call, length, algorithm)
 
 
@@ -71,7 +72,7 @@ async def _stream(call: Call, length: int | None, algorithm: ChecksumAlgorithm |
     try:
         await call.request.body.pump(consume)
         received = pipeline.finish()
-        return Incoming(await in_thread(writer.finish), received, writer)
+        return Incoming(await in_thread(writer.finish), received, writer.discard)
     except BaseException:
         writer.discard()
         raise
@@ -127,6 +128,6 @@ async def duplicate(
             return Incoming(data, pipeline.finish())
         writer = call.store.writer(length)
         written = await in_thread(lambda: _write(writer, pieces()))
-        return Incoming(written, pipeline.finish(), writer)
+        return Incoming(written, pipeline.finish(), writer.discard)
     finally:
         content.close()

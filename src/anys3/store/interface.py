@@ -341,6 +341,9 @@ class Store(Protocol):
     async def copy_content(self, opened: Opened) -> object | None:
         """Return a content with the same bytes without moving them, or None where that can't be done."""
 
+    def discard_content(self, content: object) -> None:
+        """Forget what `copy_content` returned. Idempotent; does nothing after a commit has named it."""
+
     # uploads
 
     async def upload(self, bucket: Bucket, key: bytes, upload_id: str) -> Upload | None:

@@ -333,6 +333,11 @@ class EmbeddedStore:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self.files.link, opened.source.blob.reference)
 
+    def discard_content(self, content: object) -> None:
+        """Forget what `copy_content` returned, unless a commit has named it."""
+        if isinstance(content, blobs.Written):
+            content.discard()
+
     # uploads
 
     def _upload(self, txn: Any, bucket: Bucket, key: bytes, upload_id: str) -> bytes | None:
