@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import hmac
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+import anys3
 from anys3.protocol import listing
 from tests.rawclient import RawClient, read_response, render
-from tests.uploads import begin, document
+from tests.uploads import begin, document, filler
 
 
 def presign_v2(s3: RawClient, method: str, path: str) -> str:
@@ -84,3 +87,48 @@ def test_a_bucket_that_goes_while_a_body_arrives_is_missed_as_a_bucket(
         assert s3.request("DELETE", f"/{bucket}").status == 204
         connection.sendall(body)
         assert read_response(connection).verdict == (404, "NoSuchBucket")
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[tuple[RawClient, Path]]:
+    """A server of its own with a bucket that holds one object in a file, and where the files lie."""
+    with anys3.Server(directory=tmp_path / "data") as running:
+        s3 = RawClient(running.endpoint_url, running.access_key_id, running.secret_access_key)
+        s3.request("PUT", "/bucket")
+        s3.request("PUT", "/bucket/k", body=filler("k", 1 << 20))
+        yield s3, tmp_path / "data" / "blobs"
+
+
+def names(blobs: Path) -> list[str]:
+    """Return the names of the files that hold contents."""
+    return [file.name for file in blobs.rglob("*") if file.is_file()]
+
+
+@pytest.mark.requirement("ERR-08")
+@pytest.mark.parametrize(
+    ("path", "headers", "verdict"),
+    [
+        ("/bucket/k", {"if-none-match": "*"}, (412, "PreconditionFailed")),
+        ("/bucket/new", {"if-match": '"other"'}, (404, "NoSuchKey")),
+        (
+            "/bucket/k",
+            {
+                "if-none-match": "*",
+                "x-amz-copy-source": "/bucket/k",
+                "x-amz-metadata-directive": "REPLACE",
+            },
+            (412, "PreconditionFailed"),
+        ),
+        ("/bucket/new", {"content-md5": "1B2M2Y8AsgTpgAmY7PhCfg=="}, (400, "BadDigest")),
+    ],
+    ids=["put-absent", "put-matching", "copy-absent", "wrong-digest"],
+)
+def test_a_refused_write_leaves_no_file_behind(
+    directory: tuple[RawClient, Path], path: str, headers: dict[str, str], verdict: tuple[int, str]
+) -> None:
+    """The link of a refused copy stayed until the next collection of Python's garbage."""
+    s3, blobs = directory
+    before = names(blobs)
+    body = b"" if "x-amz-copy-source" in headers else filler("new", 1 << 20)
+    assert s3.request("PUT", path, headers=headers, body=body).verdict == verdict
+    assert names(blobs) == before

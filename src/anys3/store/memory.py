@@ -284,6 +284,9 @@ class MemoryStore:
         assert isinstance(content, MemoryBytes)
         return None if content.parts else MemoryBytes(content.pieces)
 
+    def discard_content(self, content: object) -> None:
+        """Do nothing: what nobody refers to is gone."""
+
     # uploads
 
     async def upload(self, bucket: Bucket, key: bytes, upload_id: str) -> Upload | None:
