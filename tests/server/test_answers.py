@@ -154,6 +154,15 @@ def test_a_half_closed_connection_is_answered(shell: WireServer, target: bytes) 
         assert read_all(sock) == b""
 
 
+def test_a_client_that_said_its_last_during_a_download_is_closed_at_the_end_of_it() -> None:
+    patient = Limits(idle_timeout_s=3600, linger_s=3600, drain_s=0.1)
+    with serving(patient) as shell, shell.connect() as sock:
+        sock.sendall(get(b"/blocks/3000000"))
+        sock.shutdown(socket.SHUT_WR)
+        assert read_reply(sock).status == 200
+        assert read_all(sock) == b""
+
+
 def test_a_client_that_reads_nothing_is_not_handled_further() -> None:
     with serving(Limits(drain_s=0.1)) as shell, shell.connect() as sock:
         sock.setblocking(False)

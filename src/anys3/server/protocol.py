@@ -534,7 +534,9 @@ class HttpProtocol(asyncio.BufferedProtocol):
         body = request.body
         if type(body) is StreamingBody:
             body.drop()
-        if is_closing and not self.is_lost:
+        # While a content was sent the client may have said its last, or a drain may have begun.
+        is_ended = self._is_eof or ((self._is_last or connections.is_draining) and self._phase == IDLE)
+        if (is_closing or (is_ended and not self._queue)) and not self.is_lost:
             self._close(body if type(body) is StreamingBody and not body.is_complete else None)
 
     def _close(self, unread: StreamingBody | None) -> None:
