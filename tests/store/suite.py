@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from anys3.model import AccessKey, Bucket, Checksum, CorsRule, Entry, Grant, Par
 from anys3.store.interface import (
     AbortUpload,
     Absent,
+    BucketChanged,
     BucketExists,
     BucketNotEmpty,
     Change,
@@ -183,6 +185,18 @@ class Suite:
             assert await store.bucket("photos") == changed
             with pytest.raises(NoSuchBucket):
                 await store.update_bucket(Bucket("other", made.id, 0))
+
+        run(test)
+
+    def test_a_change_made_from_an_old_row_of_a_bucket_does_nothing(self, run: Run) -> None:
+        async def test(store: Store) -> None:
+            public = replace(await new_bucket(store), is_public=True)
+            await store.update_bucket(public)
+            closed = replace(public, is_public=False)
+            await store.update_bucket(closed, was=public)
+            with pytest.raises(BucketChanged):
+                await store.update_bucket(replace(public, cors=()), was=public)
+            assert await store.bucket("photos") == closed
 
         run(test)
 

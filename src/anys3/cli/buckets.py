@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from anys3.cli import output
 from anys3.cli.keys import rights
@@ -15,7 +16,7 @@ from anys3.cli.rules import as_json, read_rules
 from anys3.model import Bucket
 from anys3.server.buckets import check_name
 from anys3.server.refusals import Exit, Refusal
-from anys3.store.interface import BucketExists, BucketNotEmpty, Store
+from anys3.store.interface import BucketChanged, BucketExists, BucketNotEmpty, Store
 
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -95,9 +96,20 @@ async def _info(store: Store, arguments: argparse.Namespace) -> None:
     _say(arguments, {**_as_json(bucket), "keys": granted}, "\n".join(lines))
 
 
+async def _change(store: Store, name: str, **settings: Any) -> Bucket:
+    """Change settings of a bucket, and leave alone what a request changes meanwhile; return its new row."""
+    while True:
+        bucket = await find(store, name)
+        changed = replace(bucket, **settings)
+        try:
+            await store.update_bucket(changed, was=bucket)
+        except BucketChanged:
+            continue
+        return changed
+
+
 async def _public(store: Store, arguments: argparse.Namespace) -> None:
-    bucket = replace(await find(store, arguments.name), is_public=not arguments.off)
-    await store.update_bucket(bucket)
+    bucket = await _change(store, arguments.name, is_public=not arguments.off)
     state = "everyone may GET and HEAD its objects" if bucket.is_public else "only keys with a grant may read"
     _say(arguments, _as_json(bucket), f"{bucket.name}: {state}")
 
@@ -106,8 +118,8 @@ async def _cors(store: Store, arguments: argparse.Namespace) -> None:
     """Show the rules, or set the operator's (CORS-01); those set by PutBucketCors go before them."""
     bucket = await find(store, arguments.name)
     if arguments.clear or arguments.file or arguments.allow_origin:
-        bucket = replace(bucket, operator_cors=None if arguments.clear else read_rules(arguments))
-        await store.update_bucket(bucket)
+        wanted = None if arguments.clear else read_rules(arguments)
+        bucket = await _change(store, arguments.name, operator_cors=wanted)
     elif arguments.allow_method or arguments.allow_header or arguments.expose_header or arguments.max_age:
         raise Refusal(Exit.USAGE, "a CORS rule begins with who may ask: add --allow-origin ORIGIN")
     rules = bucket.cors if bucket.cors is not None else bucket.operator_cors

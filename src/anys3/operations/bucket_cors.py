@@ -9,13 +9,16 @@ from anys3.operations.documents import read_document
 from anys3.protocol import cors
 from anys3.protocol.http import Answer
 from anys3.spec.errors import S3Error
-from anys3.store.interface import NoSuchBucket
+from anys3.store.interface import BucketChanged, NoSuchBucket
 from anys3.wire.encoding import xml_answer
 
 if TYPE_CHECKING:
     from anys3.model import Bucket, CorsRule
     from anys3.operations.call import Call
     from anys3.wire.shapes import DeleteBucketCorsInput, GetBucketCorsInput, PutBucketCorsInput
+
+
+ATTEMPTS = 20
 
 
 async def put_bucket_cors(call: Call, want: PutBucketCorsInput) -> Answer:
@@ -65,11 +68,17 @@ def rules_of(bucket: Bucket | None) -> tuple[CorsRule, ...]:
 
 
 async def _update(call: Call, rules: tuple[CorsRule, ...] | None) -> None:
-    # Read anew: the row at hand may be older than a change by the command line.
-    current = await call.store.bucket(call.bucket.name)
-    try:
-        if current is None or current.id != call.bucket.id:
-            raise NoSuchBucket(call.bucket.name)
-        await call.store.update_bucket(replace(current, cors=rules))
-    except NoSuchBucket as failure:
-        raise S3Error("NoSuchBucket", BucketName=call.bucket.name) from failure
+    # Read anew, and written only if nothing came in between: the row holds the operator's settings, too, and
+    # a bucket that the command line has just closed must not be public again.
+    for _ in range(ATTEMPTS):
+        current = await call.store.bucket(call.bucket.name)
+        try:
+            if current is None or current.id != call.bucket.id:
+                raise NoSuchBucket(call.bucket.name)
+            await call.store.update_bucket(replace(current, cors=rules), was=current)
+        except NoSuchBucket as failure:
+            raise S3Error("NoSuchBucket", BucketName=call.bucket.name) from failure
+        except BucketChanged:
+            continue
+        return
+    raise S3Error("OperationAborted")

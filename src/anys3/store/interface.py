@@ -42,6 +42,10 @@ class BucketExists(StoreError):
         self.bucket = bucket
 
 
+class BucketChanged(StoreError):
+    """The bucket's row is not (any more) the one that a change was made from."""
+
+
 class BucketNotEmpty(StoreError):
     """The bucket holds objects."""
 
@@ -297,8 +301,12 @@ class Store(Protocol):
     async def create_bucket(self, bucket: Bucket) -> Bucket:
         """Create an empty bucket and return its row with its new `id`. Raises BucketExists."""
 
-    async def update_bucket(self, bucket: Bucket) -> None:
-        """Replace settings (owner, is_public, cors, operator_cors) of the bucket. Raises NoSuchBucket."""
+    async def update_bucket(self, bucket: Bucket, *, was: Bucket | None = None) -> None:
+        """Replace settings (owner, is_public, cors, operator_cors) of the bucket.
+
+        `was` is the row that the change was made from: if another change came in between, nothing happens
+        and BucketChanged is raised. Raises NoSuchBucket.
+        """
 
     async def delete_bucket(self, bucket: Bucket) -> None:
         """Delete the bucket, its unfinished uploads (DB-05), and all grants on it.

@@ -11,6 +11,7 @@ from anys3.store import interface, paging
 from anys3.store.interface import (
     AbortUpload,
     Absent,
+    BucketChanged,
     BucketExists,
     BucketNotEmpty,
     Change,
@@ -204,9 +205,11 @@ class MemoryStore:
         self._generation += 1
         return made
 
-    async def update_bucket(self, bucket: Bucket) -> None:
-        """Replace settings of the bucket. Raises NoSuchBucket."""
+    async def update_bucket(self, bucket: Bucket, *, was: Bucket | None = None) -> None:
+        """Replace settings of the bucket. Raises NoSuchBucket, BucketChanged."""
         space = self._space(bucket)
+        if was is not None and space.bucket != was:
+            raise BucketChanged(bucket.name)
         space.bucket = replace(bucket, created_ms=space.bucket.created_ms)
         self._generation += 1
 

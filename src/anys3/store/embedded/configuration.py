@@ -13,7 +13,7 @@ from anys3.store.embedded import strides
 from anys3.store.embedded.changes import Batch
 from anys3.store.embedded.format import PARTS, pack_id
 from anys3.store.embedded.index import Index
-from anys3.store.interface import BucketExists, BucketNotEmpty, NoSuchBucket
+from anys3.store.interface import BucketChanged, BucketExists, BucketNotEmpty, NoSuchBucket
 
 
 def encode_bucket(bucket: Bucket) -> bytes:
@@ -161,9 +161,13 @@ def create_bucket(batch: Batch, bucket: Bucket) -> Bucket:
     return made
 
 
-def update_bucket(batch: Batch, bucket: Bucket) -> None:
-    """Replace a bucket's settings. Raises NoSuchBucket."""
-    changed = replace(bucket, created_ms=_row(batch, bucket).created_ms)
+def update_bucket(batch: Batch, change: tuple[Bucket, Bucket | None]) -> None:
+    """Replace a bucket's settings by the first, made from the second. Raises NoSuchBucket, BucketChanged."""
+    bucket, was = change
+    now = _row(batch, bucket)
+    if was is not None and now != was:
+        raise BucketChanged(bucket.name)
+    changed = replace(bucket, created_ms=now.created_ms)
     batch.txn.put(bucket.name.encode(), encode_bucket(changed), db=batch.index.buckets)
     batch.sequence += 1
     batch.generation += 1

@@ -189,9 +189,9 @@ class EmbeddedStore:
         made: Bucket = await self._committer.submit(configuration.create_bucket, bucket)
         return made
 
-    async def update_bucket(self, bucket: Bucket) -> None:
-        """Replace settings of the bucket. Raises NoSuchBucket."""
-        await self._committer.submit(configuration.update_bucket, bucket)
+    async def update_bucket(self, bucket: Bucket, *, was: Bucket | None = None) -> None:
+        """Replace settings of the bucket. Raises NoSuchBucket, BucketChanged."""
+        await self._committer.submit(configuration.update_bucket, (bucket, was))
 
     async def delete_bucket(self, bucket: Bucket) -> None:
         """Delete the bucket and its unfinished uploads (DB-05). Raises NoSuchBucket, BucketNotEmpty."""
