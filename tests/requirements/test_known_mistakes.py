@@ -307,3 +307,52 @@ def test_what_is_not_http_ends_the_connection_only(s3: RawClient, bucket: str, d
             answer += piece
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
     assert s3.request("HEAD", f"/{bucket}").status == 200
+
+
+@pytest.mark.requirement("HTTP-15")
+@pytest.mark.known_mistake(45)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-amz-server-side-encryption": "AES256"},
+        {"x-amz-server-side-encryption": "aws:kms"},
+        {"x-amz-server-side-encryption-customer-algorithm": "AES256"},
+    ],
+)
+@pytest.mark.parametrize("operation", ["PutObject", "CopyObject", "CreateMultipartUpload"])
+def test_encryption_is_never_promised(
+    s3: RawClient, bucket: str, operation: str, headers: dict[str, str]
+) -> None:
+    """RustFS GHSA-xrrf: the answer said encrypted, the disk said it all in the clear."""
+    scene = Scene(s3, bucket)
+    scene.prepare()
+    one = scene.exemplar(operation)
+    before = scene.state()
+    response = s3.request(one.method, one.path, one.query, {**one.headers, **headers}, one.body)
+    assert response.verdict == (501, "NotImplemented")
+    assert scene.state() == before
+
+
+def peak_of_the_workers(process: ServerProcess) -> int:
+    """Return the most memory that any process of a server has ever had resident, in KiB (Linux)."""
+    assert process._process is not None  # noqa: SLF001 (the test's own helper)
+    pid = process._process.pid  # noqa: SLF001
+    family = [pid, *(int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    texts = [Path(f"/proc/{member}/status").read_text() for member in family]
+    return max(int(re.findall(r"VmHWM:\s+(\d+) kB", text)[0]) for text in texts)
+
+
+@pytest.mark.known_mistake(51)
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
+def test_a_download_does_not_take_the_object_into_memory(tmp_path: Path) -> None:
+    """rustfs#2763: a server held each object that it sent as a whole."""
+    size = 192 << 20
+    with serving(tmp_path / "data", "--workers", "1") as process:
+        s3 = process.s3
+        assert s3.request("PUT", "/bucket").status == 200
+        s3.request("PUT", "/bucket/warm", body=bytes(4 << 20))
+        s3.request("GET", "/bucket/warm")
+        before = peak_of_the_workers(process)
+        assert s3.request("PUT", "/bucket/k", body=bytes(size)).status == 200
+        assert len(s3.request("GET", "/bucket/k").body) == size
+        assert peak_of_the_workers(process) - before < 64 << 10

@@ -438,12 +438,24 @@ class V2HeaderClaim(Claim):
             raise _skewed(_text(date), now_s)
         if key is None:
             raise _unknown_key(self)
-        path = sigv2.canonical_resource(resource or request.path, request.query)
         # The Amazon rule is an empty date beside x-amz-date; botocore always signs its Date.
         dates = {b"" if amz_date is not None else date, headers.get(b"date", b"")}
-        messages = [sigv2.string_to_sign(request.method, headers, one, path) for one in dates]
+        messages = [
+            sigv2.string_to_sign(request.method, headers, one, where)
+            for one in dates
+            for where in _v2_resources(request, resource)
+        ]
         _compare_v2(self, key.secret_access_key, messages, self.signature)
         return Proof(headers.get(b"x-amz-content-sha256", b""))
+
+
+def _v2_resources(request: Request, resource: bytes | None) -> list[bytes]:
+    """Return the spellings of what is addressed: `/b` is `/b/` (HTTP-03), and botocore sends one, signs the other."""
+    path = resource or request.path
+    spellings = [sigv2.canonical_resource(path, request.query)]
+    if path.count(b"/") == 1 and path != b"/":
+        spellings.append(sigv2.canonical_resource(path + b"/", request.query))
+    return spellings
 
 
 class V2QueryClaim(Claim):
@@ -482,9 +494,11 @@ class V2QueryClaim(Claim):
         headers = request.headers
         _check_not_repeated({name: given[name] for name in given if name.startswith(b"x-amz-")}, headers)
         merged = {**given, **headers}
-        path = sigv2.canonical_resource(resource or request.path, request.query)
-        message = sigv2.string_to_sign(request.method, merged, self.expires, path)
-        _compare_v2(self, key.secret_access_key, [message], self.signature)
+        messages = [
+            sigv2.string_to_sign(request.method, merged, self.expires, where)
+            for where in _v2_resources(request, resource)
+        ]
+        _compare_v2(self, key.secret_access_key, messages, self.signature)
         added = {name: value for name, value in given.items() if name not in headers}
         return Proof(merged.get(b"x-amz-content-sha256", b""), None, added)
 
