@@ -1,5 +1,10 @@
 """anys3: portable object storage. "Write code once. Any bucket will do."."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anys3.server.embedding import Server
+
 __version__ = "0.1.0"
 __all__ = ["Server", "__version__"]
 
