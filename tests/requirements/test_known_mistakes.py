@@ -335,8 +335,8 @@ def test_encryption_is_never_promised(
 
 def peak_of_the_workers(process: ServerProcess) -> int:
     """Return the most memory that any process of a server has ever had resident, in KiB (Linux)."""
-    assert process._process is not None  # noqa: SLF001 (the test's own helper)
-    pid = process._process.pid  # noqa: SLF001
+    assert process._process is not None
+    pid = process._process.pid
     family = [pid, *(int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
     texts = [Path(f"/proc/{member}/status").read_text() for member in family]
     return max(int(re.findall(r"VmHWM:\s+(\d+) kB", text)[0]) for text in texts)
