@@ -98,8 +98,7 @@ class Bucket:
     operator_cors: tuple[CorsRule, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Checksum:
+class Checksum(NamedTuple):
     """A stored checksum as it goes over the wire: base64, with `-N` behind a COMPOSITE one (CK-07)."""
 
     algorithm: ChecksumAlgorithm
@@ -107,9 +106,11 @@ class Checksum:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An object's row, with the bytes that GET, HEAD and LIST send already rendered.
+
+    A named tuple, because one is made for every request, and a frozen dataclass sets each of its fields by
+    a call.
 
     `headers` holds the answer's header lines (ETag, Last-Modified, Accept-Ranges, tagging count, then
     `stored`), each ending in CRLF, without Content-Length. `stored` is its tail: Content-Type, the other

@@ -380,7 +380,7 @@ def _apply(space: _Space, change: Change, sequence: int) -> None:
     match change:
         case PutEntry(key=key, entry=entry, content=content):
             kept = space.entries[key].content if content is None else _content(content)
-            space.put(key, replace(entry, content=kept, sequence=sequence))
+            space.put(key, entry._replace(content=kept, sequence=sequence))
         case DeleteEntry(key=key):
             space.delete(key)
         case PutUpload(upload=upload):
@@ -395,7 +395,7 @@ def _apply(space: _Space, change: Change, sequence: int) -> None:
             stored = space.multipart(key, upload_id).parts
             parts_now = tuple(stored[part.number] for part in listed)
             made = MemoryBytes(tuple(_pieces(part) for part in parts_now), parts_now)
-            space.put(key, replace(entry, upload_id=upload_id, content=made, sequence=sequence))
+            space.put(key, entry._replace(upload_id=upload_id, content=made, sequence=sequence))
             space.drop_upload(key, upload_id)
         case AbortUpload(key=key, upload_id=upload_id):
             space.drop_upload(key, upload_id)

@@ -12,6 +12,7 @@ DIR/incoming/n/  blobs that no commit has named yet, by the slot of the process 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -104,6 +105,8 @@ def _lay_out(path: Path) -> None:
     blobs = path / "blobs"
     if (blobs / "ff").is_dir():
         return
+    with contextlib.suppress(OSError):  # our own name; the directory above may be closed to us
+        device.sync_directory(path.parent)
     for name in ("index", "incoming", "blobs"):
         (path / name).mkdir(mode=0o700, exist_ok=True)
     for number in range(256):

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import fields, make_dataclass
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from isal import isal_zlib
 
@@ -92,11 +91,6 @@ def decode_counters(raw: bytes) -> Counters:
 # --- entries ------------------------------------------------------------------------------------------
 
 
-# An Entry that is not frozen yet. Freezing costs a call of object.__setattr__ for each of twelve fields,
-# which is a third of what decoding a row takes, on every GET; a class of the same slots may become it.
-_Draft = make_dataclass("_Draft", [field.name for field in fields(Entry)], slots=True, eq=False)
-
-
 def encode_entry(entry: Entry, reference: Reference, sequence: int) -> bytes:
     """Return an entry's row: fixed part, listing fragment, headers, and what few requests need."""
     etag = entry.etag.encode()
@@ -145,7 +139,7 @@ def decode_entry(raw: bytes) -> Entry:
         algorithm, type_ = _KINDS_OF_CHECKSUM[code]
         checksum = Checksum(algorithm, type_, raw[after : after + value].decode())
     rest = after + value
-    draft: Any = _Draft(
+    return Entry(
         size,
         modified_ms,
         raw[end:after].decode(),
@@ -159,9 +153,6 @@ def decode_entry(raw: bytes) -> Entry:
         sequence,
         Reference(kind, content_id, size, crc),
     )
-    draft.__class__ = Entry
-    entry: Entry = draft
-    return entry
 
 
 def _tags(raw: bytes) -> tuple[tuple[str, str], ...]:

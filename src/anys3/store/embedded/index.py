@@ -22,7 +22,7 @@ from typing import Any
 
 import lmdb
 
-from anys3.store.embedded import directory
+from anys3.store.embedded import device, directory
 from anys3.store.embedded.format import FORMAT, Counters, decode_counters, encode_counters
 from anys3.store.interface import StoreError, StoreFull, Unavailable
 
@@ -65,6 +65,8 @@ class Index:
                 first = encode_counters(Counters(FORMAT, 0, 1, 1, 1))
                 txn.put(_COUNTERS, first, db=self.meta, overwrite=False)
                 raw = txn.get(_COUNTERS, db=self.meta)
+        # LMDB syncs its file, but not the name of it. (At each start: the first may have been cut short.)
+        device.sync_directory(self.path / "index")
         directory.check_format(decode_counters(raw).format, self.path)
 
     def counters(self, txn: Any | None = None) -> Counters:
