@@ -13,7 +13,7 @@ import pytest
 
 import anys3
 from anys3.protocol import listing
-from tests.rawclient import RawClient, read_response, render
+from tests.rawclient import RawClient, md5_b64, read_response, render
 from tests.uploads import begin, document, filler
 
 
@@ -132,3 +132,14 @@ def test_a_refused_write_leaves_no_file_behind(
     body = b"" if "x-amz-copy-source" in headers else filler("new", 1 << 20)
     assert s3.request("PUT", path, headers=headers, body=body).verdict == verdict
     assert names(blobs) == before
+
+
+@pytest.mark.known_mistake(39)
+def test_rules_that_would_fill_the_memory_are_refused(s3: RawClient, bucket: str) -> None:
+    """CVE-2018-1000538 (MinIO): what a client may send had no bound; S3's is 64 KB for these rules."""
+    origins = b"<AllowedOrigin>https://a.example</AllowedOrigin>" * 3000
+    rule = b"<CORSRule>" + origins + b"<AllowedMethod>GET</AllowedMethod></CORSRule>"
+    body = b"<CORSConfiguration>" + rule + b"</CORSConfiguration>"
+    response = s3.request("PUT", f"/{bucket}", "cors", {"content-md5": md5_b64(body)}, body)
+    assert response.verdict == (400, "MaxMessageLengthExceeded")
+    assert s3.request("GET", f"/{bucket}", "cors").verdict == (404, "NoSuchCORSConfiguration")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 ATTEMPTS = 20
+MAX_RULES_BYTES = 64 << 10
+"""Most bytes of the document, as with S3: the rules lie in the bucket's row, which every request reads."""
 
 
 async def put_bucket_cors(call: Call, want: PutBucketCorsInput) -> Answer:
@@ -26,7 +28,7 @@ async def put_bucket_cors(call: Call, want: PutBucketCorsInput) -> Answer:
     del want
     if not call.plan.is_integrity_checked:
         raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5 or a checksum")
-    rules = cors.parse_document(await read_document(call, "CORSConfiguration"))
+    rules = cors.parse_document(await read_document(call, "CORSConfiguration", MAX_RULES_BYTES))
     await _update(call, rules)
     return Answer(200)
 

@@ -30,7 +30,7 @@ def encode_bucket(bucket: Bucket) -> bytes:
     ).encode()
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def decode_bucket(name: str, raw: bytes) -> Bucket:
     """Return the bucket of a row. Cached by the row's bytes, so it can't be out of date."""
     row = json.loads(raw)
