@@ -332,7 +332,9 @@ def test_a_strict_server_refuses_what_is_beyond_its_profiles(
     with pytest.raises(S3Error) as caught:
         bind(operation, a_request(method, headers), query)
     assert caught.value.code == "NotImplemented"
-    assert f"profile {profile} is not served" in caught.value.log
+    owner = f"profile {profile} ({catalogue.requirements_of(profile)})"
+    assert owner in caught.value.message
+    assert f"{owner} is not served" in caught.value.log
     assert (
         vars(bind(Router().resolve(method, OBJECT, query, headers), a_request(method, headers), query)) != {}
     )

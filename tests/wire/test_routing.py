@@ -184,7 +184,9 @@ def test_a_strict_server_serves_its_profiles_and_names_the_one_that_is_missing(o
 def test_the_refusal_of_a_strict_server_says_which_profile_is_not_served() -> None:
     with pytest.raises(S3Error) as caught:
         TIER_1.resolve(b"POST", OBJECT, {"uploads": ""}, {})
-    assert caught.value.log == "CreateMultipartUpload: profile multipart is not served"
+    assert caught.value.log == (
+        "CreateMultipartUpload (uploads): profile multipart (CMU-01 to CMU-06) is not served"
+    )
 
 
 def test_parts_are_not_objects_for_a_server_without_multipart() -> None:

@@ -111,6 +111,11 @@ def _read_v2_header(credentials: bytes) -> Claim:
     return V2HeaderClaim(_text(access_key_id), signature)
 
 
+def is_presigned(query: Mapping[str, str]) -> bool:
+    """Return whether a query carries any part of a signature."""
+    return _query_kind(query) != ""
+
+
 def _query_kind(query: Mapping[str, str]) -> str:
     """Return which signature the query carries a part of: "query", "v2-query" or ""."""
     for name in query:

@@ -14,7 +14,7 @@ from anys3.operations import HANDLERS
 from anys3.operations.bucket_cors import rules_of
 from anys3.operations.call import Call, may
 from anys3.protocol import addressing, authentication, cors, diagnosis, names, payload, queries
-from anys3.server import forms
+from anys3.server import forms, strictness
 from anys3.spec.errors import S3Error
 from anys3.store.interface import Corrupt, NoSuchBucket, StoreError
 from anys3.wire import binding, encoding
@@ -93,7 +93,10 @@ class Application:
         target = addressing.parse(request.path, request.headers.get(b"host", b""), self.service.domains)
         query = queries.parse(request.query)
         now = self._clock()
-        form = await forms.open_form(request, target) if forms.is_post_form(request, target) else None
+        is_form = forms.is_post_form(request, target)
+        if self.service.profiles is not None:
+            strictness.check_way_in(self.service.profiles, request.method, target, query, is_form=is_form)
+        form = await forms.open_form(request, target) if is_form else None
         claim = authentication.read(request, query) if form is None else authentication.read_form(form.fields)
         key = None
         if claim.access_key_id is not None:

@@ -18,6 +18,7 @@ from anys3.server.buckets import make_wanted
 from anys3.server.config import WantedBucket, parse_bucket
 from anys3.server.limits import Limits
 from anys3.server.serving import serve
+from anys3.server.strictness import parse_annex, parse_profiles
 from anys3.store.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -52,14 +53,26 @@ class Server:
         access_key_id: str | None = None,
         secret_access_key: str | None = None,
         domains: Sequence[str] = (),
-        profiles: frozenset[str] | None = None,
-        allow_sigv2: bool = True,
+        profiles: str | frozenset[str] | None = None,
+        annex: str | frozenset[str] | None = None,
+        allow_sigv2: bool | None = None,
     ) -> None:
         """Prepare a server; nothing runs before `start`.
 
         `buckets` are made at start, `NAME` or `NAME:public`; `cors` are the operator's rules for them. Port
         0 takes a free one. Without a key pair the store's own is used, or a new one made.
+
+        `profiles` is strict mode, as `anys3 serve --profile` has it (`"tier-1"`): the rest is refused with
+        501, and so are the annex and signatures of version 2, unless `annex` and `allow_sigv2` say otherwise.
+        Raises ValueError.
         """
+        is_strict = profiles is not None
+        if isinstance(profiles, str):
+            profiles = parse_profiles(profiles)
+        if annex is None:
+            annex = frozenset() if is_strict else None
+        elif isinstance(annex, str):
+            annex = parse_annex(annex)
         if (access_key_id is None) != (secret_access_key is None):
             raise ValueError("access_key_id and secret_access_key belong together: give both or neither")
         self.directory = Path(directory) if directory is not None else None
@@ -72,8 +85,9 @@ class Server:
         self._service = Service(
             region=region,
             domains=tuple(domain.encode("ascii") for domain in domains),
-            allow_sigv2=allow_sigv2,
+            allow_sigv2=not is_strict if allow_sigv2 is None else allow_sigv2,
             profiles=profiles,
+            annex=annex,
             explains_signatures=True,
         )
         self.region = region

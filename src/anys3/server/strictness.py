@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
+from anys3.protocol import authentication
 from anys3.spec import catalogue
+from anys3.wire.routing import not_offered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anys3.model import Target
 
 
 def parse_profiles(text: str) -> frozenset[str]:
@@ -49,3 +57,18 @@ def parse_annex(text: str) -> frozenset[str]:
             f"unknown annex {', '.join(unknown) or text!r}; expected all, none, or some of {known}"
         )
     return names
+
+
+def check_way_in(
+    profiles: frozenset[str], method: bytes, target: Target, query: Mapping[str, str], *, is_form: bool
+) -> None:
+    """Refuse the ways to send a request that are profiles of their own, whatever it asks for.
+
+    Raises S3Error NotImplemented. A preflight asks about a URL and carries no signature (CORS-02).
+    """
+    if target.is_virtual_host and "vhost" not in profiles:
+        raise not_offered("A bucket in the host name", "vhost")
+    if is_form and "post" not in profiles:
+        raise not_offered("A form", "post")
+    if "presign" not in profiles and method != b"OPTIONS" and authentication.is_presigned(query):
+        raise not_offered("A signature in the query", "presign", group="Presigned URLs (SigV4 query)")

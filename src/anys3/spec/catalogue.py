@@ -258,6 +258,17 @@ def profiles() -> Mapping[str, Profile]:
 
 
 @cache
+def requirements_of(profile: str, group: str = "") -> str:
+    """Return the ids of a profile's requirements in words, `TAG-01 to TAG-08`; of one group, if it has that."""
+    of_profile = [row for row in requirements() if row.profile == profile]
+    rows = [row for row in of_profile if row.group == group] or of_profile
+    spans: dict[str, list[str]] = {}
+    for row in rows:
+        spans.setdefault(row.id.rpartition("-")[0], []).append(row.id)
+    return ", ".join(f"{ids[0]} to {ids[-1]}" if len(ids) > 1 else ids[0] for ids in spans.values())
+
+
+@cache
 def tiers() -> Mapping[str, Tier]:
     """Return the tiers by name, each with the profiles of those that it includes. Raises ValueError."""
     found: dict[str, Tier] = {}

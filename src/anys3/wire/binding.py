@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from anys3.spec import catalogue
 from anys3.spec.errors import S3Error
 from anys3.wire import shapes
+from anys3.wire.routing import not_offered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -153,14 +154,12 @@ def _unasked(name: str, value: str) -> str:
     return f"This server does not act on {name}: {value}."
 
 
-def _refuse_header(name: str, neutral: tuple[str, ...] = (), log: str = "") -> Action:
+def _refuse_header(name: str, neutral: tuple[str, ...] = ()) -> Action:
     accepted = frozenset(value.encode() for value in neutral)
 
     def refuse(_want: Any, value: bytes) -> None:
         if value not in accepted:
-            raise S3Error(
-                "NotImplemented", f"This operation does not act on the header {name}.", log=log, Header=name
-            )
+            raise S3Error("NotImplemented", f"This operation does not act on the header {name}.", Header=name)
 
     return refuse
 
@@ -181,10 +180,10 @@ def _query_actions(operation: Operation) -> dict[str, Action]:
     return actions
 
 
-def _refuse_parameter(name: str, code: str, log: str = "") -> Action:
+def _refuse_parameter(name: str, code: str) -> Action:
     def refuse(_want: Any, value: str) -> None:
         message = f"This operation does not take the parameter {name}."
-        raise S3Error(code, message, log=log, ArgumentName=name, ArgumentValue=value)
+        raise S3Error(code, message, ArgumentName=name, ArgumentValue=value)
 
     return refuse
 
@@ -195,11 +194,15 @@ def _member_action(member: Input, operation: Operation) -> Action | None:
         return _setter(member)
     if member.unserved == "ignored":
         return None
-    owner = f"profile {member.profile}" if member.profile else f"annex call {member.annex}"
-    log = f"{operation.name}.{member.name}: {owner} is not served"
-    if member.where == "header":
-        return _refuse_header(member.wire, member.neutral, log)
-    return _refuse_parameter(member.wire, "NotImplemented", log)
+    accepted = frozenset(value.encode() for value in member.neutral)
+
+    def refuse(_want: Any, value: bytes | str) -> None:
+        if value not in accepted:
+            error = not_offered(f"{member.wire} of {operation.name}", member.profile, member.annex)
+            error.details |= {"Header" if member.where == "header" else "ArgumentName": member.wire}
+            raise error
+
+    return refuse
 
 
 def _setter(member: Input) -> Action:

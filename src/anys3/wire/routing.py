@@ -162,12 +162,19 @@ def _asked_by_header(headers: Mapping[bytes, bytes]) -> Iterator[str]:
 
 
 def _not_served(operation: Operation, selectors: frozenset[str]) -> S3Error:
-    owner = f"profile {operation.profile}" if operation.profile else f"annex call {operation.annex}"
     asked = f" ({', '.join(sorted(selectors))})" if selectors else ""
+    return not_offered(f"{operation.name}{asked}", operation.profile, operation.annex, operation.name)
+
+
+def not_offered(what: str, profile: str, annex: str = "", group: str = "") -> S3Error:
+    """Return the refusal of what a server in strict mode leaves out; it names the requirements."""
+    owner = f"annex call {annex}"
+    if profile:
+        owner = f"profile {profile} ({catalogue.requirements_of(profile, group)})"
     return S3Error(
         "NotImplemented",
-        f"{operation.name}{asked} belongs to the {owner}, which this server does not offer.",
-        log=f"{operation.name}: {owner} is not served",
+        f"{what} belongs to the {owner}, which this server does not offer.",
+        log=f"{what}: {owner} is not served",
     )
 
 
