@@ -117,7 +117,9 @@ def test_what_is_beyond_tier_1_is_refused_with_the_name_of_its_requirements(
 def test_the_annex_is_left_out_of_strict_mode(
     tier_1: RawClient, method: str, path: str, query: str, annex: str
 ) -> None:
-    response = tier_1.request(method, path, query, {"x-amz-object-attributes": "ETag"})
+    response = tier_1.request(
+        method, path, query, {"x-amz-object-attributes": "ETag"} if query == "attributes" else {}
+    )
     assert response.verdict == (501, "NotImplemented")
     assert f"annex call {annex}," in (response.text("Message") or "")
 
