@@ -143,3 +143,36 @@ def test_rules_that_would_fill_the_memory_are_refused(s3: RawClient, bucket: str
     response = s3.request("PUT", f"/{bucket}", "cors", {"content-md5": md5_b64(body)}, body)
     assert response.verdict == (400, "MaxMessageLengthExceeded")
     assert s3.request("GET", f"/{bucket}", "cors").verdict == (404, "NoSuchCORSConfiguration")
+
+
+@pytest.mark.requirement("HTTP-09")
+@pytest.mark.parametrize(
+    "second",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"PUT /b/k HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+    ],
+    ids=["two-hosts", "two-lengths", "no-host"],
+)
+def test_what_is_refused_behind_an_upgrade_is_refused_as_anywhere(s3: RawClient, second: bytes) -> None:
+    """It was a 500, and a traceback in the log for each."""
+    first = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with s3.connect() as connection:
+        connection.sendall(first + second)
+        answer = b""
+        while piece := connection.recv(10_000):
+            answer += piece
+    assert [int(line[:3]) for line in answer.split(b"HTTP/1.1 ")[1:]] == [403, 400]
+
+
+def test_thousands_of_upgrades_in_one_write_are_answered(s3: RawClient) -> None:
+    """Each was read inside of the one before, until Python had enough of it."""
+    one = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    last = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    with s3.connect() as connection:
+        connection.sendall(one * 2000 + last)
+        answer = b""
+        while piece := connection.recv(1 << 20):
+            answer += piece
+    assert answer.count(b"HTTP/1.1 403 ") == 2001

@@ -279,10 +279,17 @@ class HttpProtocol(asyncio.BufferedProtocol):
     # --- parsing --------------------------------------------------------------------------------------
 
     def _feed(self, data: memoryview) -> None:
+        rest = self._parse(data)
+        while rest is not None:
+            is_going_on = self._ignore_upgrade()
+            rest = self._parse(rest) if is_going_on and rest else None
+
+    def _parse(self, data: memoryview) -> memoryview | None:
+        """Parse; return what is left if the parser ends at a head with Upgrade."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
+            return data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError as error:
             self._stopped(error.__context__)
         except httptools.HttpParserInvalidURLError:
@@ -291,6 +298,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._stopped(refusal("BadRequest", "The request does not begin with a method of HTTP."))
         except httptools.HttpParserError as error:
             self._stopped(refusal("BadRequest", f"The request is not HTTP: {error}."))
+        return None
 
     def _stopped(self, reason: BaseException | None) -> None:
         """Refuse what the parser stopped at."""
@@ -363,12 +371,12 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._since = self.connections.now
         incoming.finish()
 
-    def _ignore_upgrade(self, rest: memoryview) -> None:
-        """Go on after a head with an Upgrade header, which we ignore (RFC 9110 section 7.8)."""
+    def _ignore_upgrade(self) -> bool:
+        """Prepare to go on after a head with Upgrade, which we ignore (RFC 9110 section 7.8); tell whether to."""
         self._parser = httptools.HttpRequestParser(self)
         if self._upgraded is None:  # CONNECT is refused in its head
             self._stopped(refusal("MethodNotAllowed"))
-            return
+            return False
         (request, incoming), self._upgraded = self._upgraded, None
         head = b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
         if incoming is None or incoming.length is not None:
@@ -386,8 +394,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._phase = BODY
         self._target = b""
         self._headers = {}
-        if rest:
-            self._feed(rest)
+        return True
 
     def _received_a_part(self, count: int) -> None:
         """Bound what a head, a trailer section or a chunk extension may hold in the parser."""
