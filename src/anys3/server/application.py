@@ -78,8 +78,8 @@ class Application:
 
     async def handle(self, request: Request) -> Answer:
         """Answer one S3 request."""
-        self._forget_outdated()
         try:
+            self._forget_outdated()
             answer = await self._answer(request)
         except S3Error as error:
             answer = self._refuse(request, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from anys3.server.refusals import Exit, Refusal
 from anys3.store import embedded
 from anys3.store.embedded import directory as layout
 from anys3.store.interface import Store, StoreFull, Unavailable
+
+ORPHANS_END_S = 1.5
+"""How long a start waits for the workers of a server that was killed, before it says that another one runs."""
 
 
 @contextlib.contextmanager
@@ -50,13 +54,25 @@ def take(directory: Path) -> embedded.DirectoryLock:
         # First, so that a directory of somebody else's is left without so much as a lock file.
         layout.prepare(directory)
         check_file(directory)
-        lock = embedded.lock_directory(directory)
+        lock = _lock(directory)
         try:
             embedded.recover(directory)
         except BaseException:
             lock.close()
             raise
     return lock
+
+
+def _lock(directory: Path) -> embedded.DirectoryLock:
+    """Lock the directory. Workers outlive a supervisor that was killed by a moment: they get it to end."""
+    deadline = time.monotonic() + ORPHANS_END_S
+    while True:
+        try:
+            return embedded.lock_directory(directory)
+        except embedded.AlreadyServed:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def open_worker(directory: Path, slot: int) -> Store:
