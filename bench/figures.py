@@ -95,6 +95,15 @@ def run_load(server: Serving, name: str, requests: list[bytes], connections: int
 
 def small(directory: Path) -> None:
     """GET, HEAD, PUT, DELETE at 4 KiB and LIST of 1,000 keys, one worker, 64 connections."""
+    floor = Serving(directory, command=[sys.executable, "-m", "bench.floor"])
+    try:
+        requests = requests_of("get-4k", client_of(floor), 10_000, "f")
+        rows = [run_load(floor, "get-4k", requests, 64) for _ in range(ROUNDS)]
+        print(
+            f"floor: {statistics.median(row['cpu_us'] for row in rows):.1f} µs, parser and event loop alone"
+        )
+    finally:
+        floor.stop()
     server = Serving(directory / "small")
     try:
         client = client_of(server)

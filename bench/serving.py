@@ -22,9 +22,9 @@ def pin(cores: set[int]) -> None:
 
 
 class Serving:
-    """`anys3 serve` as a subprocess."""
+    """`anys3 serve` as a subprocess, or another `command` that listens on the port behind it."""
 
-    def __init__(self, directory: Path, *more: str, cores: set[int] | None = None) -> None:
+    def __init__(self, directory: Path, *more: str, command: list[str] | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -33,14 +33,18 @@ class Serving:
             "ANYS3_ACCESS_KEY_ID": ACCESS_KEY_ID,
             "ANYS3_SECRET_ACCESS_KEY": SECRET,
         }
-        command = [sys.executable, "-m", "anys3", "serve", str(directory)]
+        if command is None:
+            command = [sys.executable, "-m", "anys3", "serve", str(directory), "--workers", "1", *more]
+            command += ["--listen", f"127.0.0.1:{self.port}"]
+        else:
+            command = [*command, str(self.port)]
         begin = time.perf_counter()
         self.process = subprocess.Popen(
-            [*command, "--listen", f"127.0.0.1:{self.port}", "--workers", "1", *more],
+            command,
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=lambda: pin(cores or SERVER_CORE),  # noqa: PLW1509 (no threads run yet)
+            preexec_fn=lambda: pin(SERVER_CORE),  # noqa: PLW1509 (no threads run yet)
         )
         self._wait()
         self.start_s = time.perf_counter() - begin

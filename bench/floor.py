@@ -1,0 +1,42 @@
+"""The floor of a small request on this machine: the same HTTP parser and event loop, and no work at all.
+
+Answers every request with 4 KiB that never change. `python -m bench.floor PORT`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any, cast
+
+import httptools
+import uvloop
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n" + bytes(4096)
+
+
+class Floor(asyncio.Protocol):
+    """Parses, and answers."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.parser: Any = httptools.HttpRequestParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.parser.feed_data(data)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, as every server must."""
+
+    def on_message_complete(self) -> None:
+        self.transport.write(ANSWER)
+
+
+async def main(port: int) -> None:
+    """Serve until the process is ended."""
+    server = await asyncio.get_running_loop().create_server(Floor, "127.0.0.1", port)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1])))
