@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 
 ChecksumAlgorithm = Literal["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"]
 ChecksumType = Literal["FULL_OBJECT", "COMPOSITE"]
-Permission = Literal["read", "write", "owner"]
 
 
 class Target(NamedTuple):

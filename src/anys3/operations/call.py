@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from anys3.model import AccessKey, Bucket, Entry, Identity, Target
+from anys3.model import AccessKey, Bucket, ChecksumAlgorithm, Entry, Identity, Target
 from anys3.spec.errors import S3Error
 from anys3.store.interface import (
     Absent,
@@ -41,7 +41,7 @@ MAX_PAGE = 1_000
 """Most entries on one page of a listing (LIST-07, LP-02, LMU-02)."""
 MAX_XML_BYTES = 4 * MIB
 """Most bytes of an XML request body; HTTP-22 asks for at least 2 MiB."""
-DEFAULT_CHECKSUM = "CRC64NVME"
+DEFAULT_CHECKSUM: ChecksumAlgorithm = "CRC64NVME"
 """The algorithm used where the client sent no checksum (CK-05)."""
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from anys3.model import Checksum, Part, Upload
-from anys3.operations.call import MAX_PARTS, MAX_XML_BYTES, MIN_PART_BYTES, Call
+from anys3.operations.call import DEFAULT_CHECKSUM, MAX_PARTS, MAX_XML_BYTES, MIN_PART_BYTES, Call
 from anys3.operations.documents import read_body
 from anys3.operations.publishing import expectations, make_entry
 from anys3.operations.unfinished import no_such_upload
@@ -170,7 +170,7 @@ def _checksums_agree(one: Listed, part: Part) -> bool:
 
 def _checksum(upload: Upload, parts: Sequence[Part], want: CompleteMultipartUploadInput) -> Checksum | None:
     """Return the object's checksum, compared with the one that was sent (CPL-15, CK-07, CK-09)."""
-    algorithm: ChecksumAlgorithm = upload.checksum_algorithm or "CRC64NVME"
+    algorithm: ChecksumAlgorithm = upload.checksum_algorithm or DEFAULT_CHECKSUM
     kind = upload.checksum_type or "FULL_OBJECT"
     if want.checksum_type is not None and want.checksum_type.decode("latin-1").upper() != kind:
         raise S3Error("InvalidRequest", f"The upload was created using the {kind} checksum mode")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anys3.operations.call import MAX_SINGLE_BYTES, Call
+from anys3.operations.call import DEFAULT_CHECKSUM, MAX_SINGLE_BYTES, Call
 from anys3.operations.copying import close, open_source
 from anys3.operations.documents import read_body
 from anys3.operations.publishing import expectations, publish, received_entry
@@ -41,7 +41,7 @@ async def copy_object(call: Call, want: CopyObjectInput) -> Answer:
         stored = metadata.stored_lines(call.request.headers, want.metadata) if is_replacing else entry.stored
         tags = tagging.parse_header(want.tagging or b"") if are_tags_replaced else entry.tags
         if algorithm is None:
-            algorithm = entry.checksum.algorithm if entry.checksum else "CRC64NVME"
+            algorithm = entry.checksum.algorithm if entry.checksum else DEFAULT_CHECKSUM
         incoming = await _content(call, opened, algorithm)
     finally:
         close(opened)

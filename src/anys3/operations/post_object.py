@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from anys3.operations.call import MAX_SINGLE_BYTES, Call
+from anys3.operations.call import DEFAULT_CHECKSUM, MAX_SINGLE_BYTES, Call
 from anys3.operations.publishing import publish, received_entry
 from anys3.operations.receiving import Incoming, write_pieces
 from anys3.protocol import metadata, names, payload, tagging, xml
@@ -49,7 +49,7 @@ async def post_object(call: Call, want: PostObjectInput) -> Answer:
 
 async def _receive(call: Call, form: PostForm) -> Incoming:
     """Receive the file, through the form's decoder."""
-    pipeline = payload.Payload(call.plan, algorithm="CRC64NVME")
+    pipeline = payload.Payload(call.plan, algorithm=DEFAULT_CHECKSUM)
     limit = MAX_SINGLE_BYTES if form.length_range is None else min(form.length_range[1], MAX_SINGLE_BYTES)
     size = 0
     held: list[bytes] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anys3.operations.call import refusal
+from anys3.operations.call import DEFAULT_CHECKSUM, refusal
 from anys3.operations.publishing import checksum_lines, expectations, publish, received_entry
 from anys3.operations.receiving import receive
 from anys3.protocol import metadata, tagging
@@ -28,7 +28,7 @@ async def put_object(call: Call, want: PutObjectInput) -> Answer:
     expect = expectations(call.key, want.if_match, want.if_none_match)
     if expect:
         await _refuse_early(call, expect[0])
-    incoming = await receive(call, "CRC64NVME")
+    incoming = await receive(call, DEFAULT_CHECKSUM)
     received = incoming.received
     entry = received_entry(call, received, stored, tags)
     await publish(call, entry, incoming, expect)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from anys3.operations.publishing import checksum_lines
+from anys3.operations.unfinished import check_part_number
 from anys3.protocol import conditions, metadata, ranges
 from anys3.protocol.http import Answer
 from anys3.spec.errors import S3Error
@@ -99,17 +100,9 @@ def _part(
     want: ReadInput, entry: Entry, parts: Sequence[Part], headers: bytes, *, is_checksum_wanted: bool
 ) -> Reading:
     """Answer `?partNumber=N` (PN-01, PN-02, CK-12)."""
-    number = want.part_number
-    assert number is not None
     if want.range is not None:
         raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
-    if not 1 <= number <= 10_000:
-        raise S3Error(
-            "InvalidArgument",
-            "Part number must be an integer between 1 and 10000, inclusive",
-            ArgumentName="partNumber",
-            ArgumentValue=str(number),
-        )
+    number = check_part_number(want.part_number)
     if not parts:
         return _only_part(entry, number, headers, is_checksum_wanted=is_checksum_wanted)
     start = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anys3.model import Part
+from anys3.operations.call import DEFAULT_CHECKSUM
 from anys3.operations.publishing import checksum_lines
 from anys3.operations.receiving import receive
 from anys3.operations.unfinished import check_part_number, find_upload, put_part
@@ -31,7 +32,7 @@ async def upload_part(call: Call, want: UploadPartInput) -> Answer:
             f"Checksum Type mismatch occurred, expected checksum Type: {declared.lower()}, "
             f"actual checksum Type: {sent.lower()}",
         )
-    incoming = await receive(call, declared or "CRC64NVME")
+    incoming = await receive(call, declared or DEFAULT_CHECKSUM)
     received = incoming.received
     part = Part(number, received.size, received.md5_hex, call.now_ms, received.checksum)
     await put_part(call, upload, part, incoming)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anys3.model import Part
-from anys3.operations.call import MAX_SINGLE_BYTES, Call
+from anys3.operations.call import DEFAULT_CHECKSUM, MAX_SINGLE_BYTES, Call
 from anys3.operations.copying import close, open_source
 from anys3.operations.documents import read_body
 from anys3.operations.receiving import duplicate
@@ -38,7 +38,7 @@ async def upload_part_copy(call: Call, want: UploadPartCopyInput) -> Answer:
             raise S3Error(
                 "InvalidRequest", "The specified copy source is larger than the maximum: 5368709120"
             )
-        incoming = await duplicate(call, opened, start, length, upload.checksum_algorithm or "CRC64NVME")
+        incoming = await duplicate(call, opened, start, length, upload.checksum_algorithm or DEFAULT_CHECKSUM)
     finally:
         close(opened)
     received = incoming.received

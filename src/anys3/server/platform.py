@@ -16,8 +16,6 @@ Result = TypeVar("Result")
 HAS_REUSE_PORT = hasattr(socket, "SO_REUSEPORT") and sys.platform.startswith("linux")
 """Several sockets may listen on one port and share its connections (elsewhere the last one gets all)."""
 
-CAN_FORK = hasattr(os, "fork")
-
 CAN_HAND_OVER = os.name == "posix" and hasattr(select, "poll")
 """A thread may read and write a duplicate of a transport's socket."""
 
