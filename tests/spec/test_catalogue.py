@@ -11,7 +11,7 @@ from typing import Any
 import botocore
 import pytest
 
-from anys3.spec import catalogue
+from anys3.spec import catalogue, rows
 from anys3.spec.errors import ERRORS, S3Error
 
 SPEC = Path(catalogue.__file__).parent
@@ -226,7 +226,7 @@ def test_a_misspelt_or_missing_field_is_an_error_that_names_the_row(
     row: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^X-01: {message}"):
-        catalogue._make(catalogue.Requirement, "X-01", row)
+        rows.make(catalogue.Requirement, "X-01", row)
 
 
 def test_an_operation_belongs_to_either_a_profile_or_the_annex() -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
+
+from anys3.spec.rows import make
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _OWNERS = frozenset({"profile", "annex"})
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,25 @@ class Tier:
     title: str
     includes: tuple[str, ...]
     profiles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a requirement matters, and what breaks for whom on a server that does not keep it."""
+
+    id: str
+    why: str
+    breaks: str
+
+
+@dataclass(frozen=True, slots=True)
+class NonGuarantee:
+    """What portable software must not rely on, why not, and what to do instead."""
+
+    id: str
+    title: str
+    why: str
+    instead: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,36 +222,11 @@ def _read(name: str) -> dict[str, Any]:
     return tomllib.loads(_HERE.joinpath(name).read_text("utf-8"))
 
 
-_RENAMED = {"in": "where", "min": "least", "max": "most", "class": "kind"}
-
-
-@cache
-def _fields(kind: Any) -> tuple[frozenset[str], frozenset[str]]:
-    every = fields(kind)
-    needed = (one.name for one in every if one.default is MISSING and one.default_factory is MISSING)
-    return frozenset(one.name for one in every), frozenset(needed)
-
-
-def _make(kind: type[_T], source: str, row: Mapping[str, Any], **more: object) -> _T:
-    """Return the row as a value of that kind. Raises ValueError: a field is unknown or missing."""
-    values: dict[str, Any] = {
-        _RENAMED.get(name, name): tuple(value) if isinstance(value, list) else value
-        for name, value in row.items()
-    }
-    values.update(more)
-    every, needed = _fields(cast("Any", kind))
-    if unknown := sorted(values.keys() - every):
-        raise ValueError(f"{source}: unknown field {unknown!r}")
-    if missing := sorted(needed - values.keys()):
-        raise ValueError(f"{source}: no field {missing!r}")
-    return kind(**values)
-
-
 @cache
 def requirements() -> tuple[Requirement, ...]:
     """Return all requirements, in the order of the file."""
     rows = _read("requirements.toml")
-    return tuple(_make(Requirement, id, row, id=id) for id, row in rows.items())
+    return tuple(make(Requirement, id, row, id=id) for id, row in rows.items())
 
 
 def requirement(id: str) -> Requirement:
@@ -251,10 +246,44 @@ def issued_ids() -> tuple[str, ...]:
 
 
 @cache
+def reasons() -> Mapping[str, Reason]:
+    """Return why requirements matter, by their id. Raises ValueError: a file of reasons/ is wrong.
+
+    An id that is not a requirement's, or that stands in two files, is wrong too.
+    """
+    return MappingProxyType(_read_reasons(_HERE / "reasons"))
+
+
+def reason(id: str) -> Reason | None:
+    """Return why one requirement matters, or None if nobody has written it down."""
+    return reasons().get(id)
+
+
+def _read_reasons(directory: Path) -> dict[str, Reason]:
+    found: dict[str, Reason] = {}
+    for path in sorted(directory.glob("*.toml")):
+        for id, row in tomllib.loads(path.read_text("utf-8")).items():
+            source = f"{path.name}: {id}"
+            if id not in _requirements_by_id():
+                raise ValueError(f"{source}: there is no such requirement")
+            if id in found:
+                raise ValueError(f"{source}: another file has this id too")
+            found[id] = make(Reason, source, row, id=id)
+    return found
+
+
+@cache
+def non_guarantees() -> tuple[NonGuarantee, ...]:
+    """Return what portable software must not rely on, in the order of the file."""
+    rows = _read("non-guarantees.toml")
+    return tuple(make(NonGuarantee, id, row, id=id) for id, row in rows.items())
+
+
+@cache
 def profiles() -> Mapping[str, Profile]:
     """Return the profiles by name."""
     rows = _read("profiles.toml")
-    return MappingProxyType({name: _make(Profile, name, row, name=name) for name, row in rows.items()})
+    return MappingProxyType({name: make(Profile, name, row, name=name) for name, row in rows.items()})
 
 
 @cache
@@ -271,28 +300,58 @@ def requirements_of(profile: str, group: str = "") -> str:
 @cache
 def tiers() -> Mapping[str, Tier]:
     """Return the tiers by name, each with the profiles of those that it includes. Raises ValueError."""
+    return read_tiers(_HERE / "tiers.toml")
+
+
+def read_tiers(path: Path) -> Mapping[str, Tier]:
+    """Return the tiers of a file in the form of tiers.toml: another cut of the same profiles.
+
+    Raises ValueError, naming the file and the tier: a profile, an included tier or a field is unknown; a
+    profile is named twice; or the file is not TOML in UTF-8. Raises OSError: it can't be read.
+    """
+    try:
+        rows = tomllib.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
     found: dict[str, Tier] = {}
-    for name, row in _read("tiers.toml").items():
-        own = _make(Tier, name, row, name=name)
-        if wrong := set(own.profiles) - set(profiles()):
-            raise ValueError(f"{name}: unknown profile {sorted(wrong)!r}")
-        inherited = [profile for tier in own.includes for profile in found[tier].profiles]
-        found[name] = Tier(name, own.title, own.includes, (*inherited, *own.profiles))
+    for name, row in rows.items():
+        found[name] = _tier(f"{path.name}: {name}", name, row, found)
+    if not found:
+        raise ValueError(f"{path.name}: there is no tier in it")
     return MappingProxyType(found)
+
+
+def _tier(source: str, name: str, row: object, earlier: Mapping[str, Tier]) -> Tier:
+    if not isinstance(row, dict):
+        raise ValueError(f"{source}: expected a table with title, includes and profiles, found {row!r}")  # noqa: TRY004
+    own = make(Tier, source, row, name=name)
+    for field_name in ("includes", "profiles"):
+        value = row[field_name]
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise ValueError(f"{source}: {field_name} must be a list of names, found {value!r}")
+    if later := sorted(set(own.includes) - set(earlier)):
+        raise ValueError(f"{source}: includes {later!r}, which no earlier table of the file is called")
+    if wrong := sorted(set(own.profiles) - set(profiles())):
+        raise ValueError(f"{source}: unknown profile {wrong!r}")
+    inherited = (profile for tier in own.includes for profile in earlier[tier].profiles)
+    every = (*dict.fromkeys(inherited), *own.profiles)
+    if twice := sorted({profile for profile in every if every.count(profile) > 1}):
+        raise ValueError(f"{source}: profile {twice!r} is named twice, or is in an included tier already")
+    return Tier(name, own.title, own.includes, every)
 
 
 @cache
 def limits() -> Mapping[str, Limit]:
     """Return the limits by name."""
     rows = _read("limits.toml")
-    return MappingProxyType({name: _make(Limit, name, row, name=name) for name, row in rows.items()})
+    return MappingProxyType({name: make(Limit, name, row, name=name) for name, row in rows.items()})
 
 
 @cache
 def headers() -> Mapping[str, Header]:
     """Return the known request headers by name, in lower case."""
     rows = _read("headers.toml")
-    return MappingProxyType({name: _make(Header, name, row, name=name) for name, row in rows.items()})
+    return MappingProxyType({name: make(Header, name, row, name=name) for name, row in rows.items()})
 
 
 @cache
@@ -301,7 +360,7 @@ def query_names() -> Mapping[str, QueryName]:
     found = {}
     for name, row in _read("subresources.toml").items():
         kind = row.pop("kind")
-        found[name] = _make(QueryName, name, row, name=name, is_subresource=kind == "subresource")
+        found[name] = make(QueryName, name, row, name=name, is_subresource=kind == "subresource")
     return MappingProxyType(found)
 
 
@@ -327,13 +386,13 @@ def _operation(stem: str, row: dict[str, Any]) -> Operation:
     if len(owner) != 1:
         raise ValueError(f"{stem}.toml: expected either a profile or an annex, found {owner!r}")
     inputs = tuple(
-        _make(Input, f"{stem}.{name}", member if member.keys() & _OWNERS else owner | member, name=name)
+        make(Input, f"{stem}.{name}", member if member.keys() & _OWNERS else owner | member, name=name)
         for name, member in row.pop("input", {}).items()
     )
     outputs = _outputs(stem, row.pop("output", {}))
     shapes = {name: _outputs(f"{stem}.{name}", members) for name, members in row.pop("shapes", {}).items()}
-    return _make(Operation, stem, row, input=inputs, output=outputs, shapes=MappingProxyType(shapes))
+    return make(Operation, stem, row, input=inputs, output=outputs, shapes=MappingProxyType(shapes))
 
 
 def _outputs(source: str, rows: Mapping[str, Mapping[str, Any]]) -> tuple[Output, ...]:
-    return tuple(_make(Output, f"{source}.{name}", row, name=name) for name, row in rows.items())
+    return tuple(make(Output, f"{source}.{name}", row, name=name) for name, row in rows.items())
