@@ -1,0 +1,249 @@
+"""Connections to an endpoint: bytes go out as they are given, answers come back as they were sent.
+
+Nothing is retried, decoded or followed. Every wait ends at a deadline.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from anys3.client.answers import Answer, AnswerReader
+from anys3.client.endpoint import Endpoint, is_localhost
+
+_RECEIVE_BYTES = 1 << 16
+_MAX_IDLE = 64
+
+
+class ExchangeError(Exception):
+    """A request that got no whole answer."""
+
+
+class Unreachable(ExchangeError):  # noqa: N818 -- named for what happened
+    """No connection could be made: name, route, refused, or TLS."""
+
+
+class NoAnswer(ExchangeError):  # noqa: N818
+    """The server closed the connection before the answer was whole; `partial` is what had come."""
+
+    def __init__(self, sentence: str, partial: bytes = b"") -> None:
+        """Keep the bytes beside the sentence."""
+        super().__init__(sentence)
+        self.partial = partial
+
+
+class Stalled(ExchangeError):  # noqa: N818
+    """The server neither answered nor closed the connection in time."""
+
+
+class Connection:
+    """One connection. Not for several threads at once."""
+
+    def __init__(self, connected: socket.socket, timeout_s: float) -> None:
+        """Take over a connected socket; `timeout_s` bounds each answer."""
+        self._socket = connected
+        self._timeout_s = timeout_s
+        self._received = b""
+        self.answer_count = 0
+
+    @property
+    def tls_version(self) -> str | None:
+        """The TLS version, `TLSv1.3` say; None without TLS."""
+        return self._socket.version() if isinstance(self._socket, ssl.SSLSocket) else None
+
+    @property
+    def certificate(self) -> dict[str, object] | None:
+        """The server's certificate as Python's ssl shows it; None without TLS."""
+        found = self._socket.getpeercert() if isinstance(self._socket, ssl.SSLSocket) else None
+        return dict(found) if found else None
+
+    @property
+    def unread(self) -> bytes:
+        """Bytes that came after the end of the last answer."""
+        return self._received
+
+    def send(self, data: bytes) -> None:
+        """Send bytes. Raises NoAnswer if the server has closed, Stalled if it reads nothing."""
+        self._socket.settimeout(self._timeout_s)
+        try:
+            self._socket.sendall(data)
+        except TimeoutError:
+            raise Stalled(f"the server took no more bytes for {self._timeout_s:g} s") from None
+        except OSError as error:
+            raise NoAnswer(f"the server closed the connection while it was written to ({error})") from None
+
+    def end_sending(self) -> None:
+        """Half-close: no more bytes will be sent, answers can still be read."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+    def read_answer(self, method: str, timeout_s: float | None = None, *, final: bool = True) -> Answer:
+        """Read one answer; 1xx before it are counted in `interim`, or are the answer unless `final`.
+
+        Raises NoAnswer and Stalled; ValueError if the bytes are not an HTTP answer.
+        """
+        deadline = time.monotonic() + (timeout_s or self._timeout_s)
+        reader = AnswerReader(method, final=final)
+        while True:
+            answer, self._received = reader.feed(self._received)
+            if answer is not None:
+                self.answer_count += 1
+                return answer
+            received = self._receive(deadline, reader)
+            if not received:
+                answer = reader.end(self._received)
+                if answer is None:
+                    raise NoAnswer(reader.ended_early(self._received), self._received)
+                return answer
+            self._received += received
+
+    def read_more(self, timeout_s: float) -> bytes | None:
+        """Return what the server sends next: b"" if it closed the connection, None if nothing came."""
+        if self._received:
+            found, self._received = self._received, b""
+            return found
+        self._socket.settimeout(timeout_s)
+        try:
+            return self._socket.recv(_RECEIVE_BYTES)
+        except TimeoutError:
+            return None
+        except OSError:
+            return b""
+
+    def close(self) -> None:
+        """Close at once."""
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _receive(self, deadline: float, reader: AnswerReader) -> bytes:
+        left = deadline - time.monotonic()
+        try:
+            self._socket.settimeout(max(left, 0.001))
+            return self._socket.recv(_RECEIVE_BYTES)
+        except TimeoutError:
+            raise Stalled(f"no whole answer in {self._timeout_s:g} s") from None
+        except OSError as error:
+            raise NoAnswer(f"{reader.ended_early(self._received)} ({error})", self._received) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Dialer:
+    """Makes connections to one endpoint, with its certificate verified."""
+
+    endpoint: Endpoint
+    timeout_s: float = 30.0
+    ca_file: str | None = None
+
+    def connect(self, *, server_name: str | None = None, context: ssl.SSLContext | None = None) -> Connection:
+        """Return a new connection. `server_name` is asked for and verified in place of the endpoint's host.
+
+        Raises Unreachable: nobody listens there, or TLS could not be agreed on.
+        """
+        host = self.endpoint.host
+        addresses = ["127.0.0.1", "::1"] if is_localhost(host) else [host]
+        error: OSError | None = None
+        for address in addresses:
+            try:
+                connected = socket.create_connection((address, self.endpoint.port), self.timeout_s)
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return self._secured(connected, server_name or host, context)
+            except OSError as found:
+                error = error or found
+        raise Unreachable(f"{self.endpoint.url}: {error}") from error
+
+    def _secured(self, connected: socket.socket, name: str, context: ssl.SSLContext | None) -> Connection:
+        if not self.endpoint.is_tls:
+            return Connection(connected, self.timeout_s)
+        context = context or self.context()
+        try:
+            return Connection(context.wrap_socket(connected, server_hostname=name), self.timeout_s)
+        except BaseException:
+            connected.close()
+            raise
+
+    def context(self) -> ssl.SSLContext:
+        """Return a TLS context that verifies the server against `ca_file`, else the system's authorities."""
+        return ssl.create_default_context(cafile=self.ca_file)
+
+
+class Pool:
+    """Keeps connections to one endpoint open between requests. For any number of threads."""
+
+    def __init__(self, dial: Callable[[], Connection]) -> None:
+        """Make connections with `dial`."""
+        self._dial = dial
+        self._idle: deque[Connection] = deque(maxlen=_MAX_IDLE)
+        self._lock = threading.Lock()
+
+    def exchange(self, data: bytes, method: str) -> Answer:
+        """Send one whole request and return its answer, over a connection that is kept if it can be.
+
+        A kept connection that the server closed meanwhile is replaced, once, before any byte of an answer
+        came. An error answer that comes while the body is being sent is read.
+        """
+        connection = self._take()
+        try:
+            return self._exchange(connection, data, method)
+        except NoAnswer as error:
+            connection.close()
+            if not connection.answer_count or error.partial:
+                raise
+        except BaseException:
+            connection.close()
+            raise
+        fresh = self._dial()
+        try:
+            return self._exchange(fresh, data, method)
+        except BaseException:
+            fresh.close()
+            raise
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
+
+    def _take(self) -> Connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return self._dial()
+
+    def _exchange(self, connection: Connection, data: bytes, method: str) -> Answer:
+        try:
+            connection.send(data)
+        except NoAnswer:
+            if not connection.answer_count:
+                return self._last_words(connection, method)
+            raise
+        answer = connection.read_answer(method)
+        if answer.closes or connection.unread or answer.status < 200:
+            connection.close()
+        else:
+            with self._lock:
+                if len(self._idle) < _MAX_IDLE:
+                    self._idle.append(connection)
+                else:
+                    connection.close()
+        return answer
+
+    @staticmethod
+    def _last_words(connection: Connection, method: str) -> Answer:
+        """Return the answer of a server that answered before it had read the body, and closed."""
+        answer = connection.read_answer(method)
+        connection.close()
+        return answer

@@ -1,0 +1,1 @@
+"""`anys3 check`: judges any S3 endpoint against the spec."""
