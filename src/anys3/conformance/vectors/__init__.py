@@ -1,0 +1,1 @@
+"""Third-party test vectors in the public JSON format, run against an endpoint."""
