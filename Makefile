@@ -27,6 +27,7 @@ test-interop: $(VENV)/installed-dev
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python -m anys3.cli.reference > docs/cli.md
+	$(BIN)/anys3 spec export spec
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The command line: `anys3 serve`, `key`, `bucket`, `scrub`. The only reader of the environment."""
+"""The command line: `anys3 serve`, `key`, `bucket`, `scrub`, `spec`. The only reader of the environment."""
 
 from __future__ import annotations
 
@@ -44,6 +44,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from anys3.cli import keys
 
             return keys.run(arguments, os.environ)
+        case "spec":
+            from anys3.cli import spec_commands
+
+            return spec_commands.run(arguments)
         case _:
             from anys3.cli import buckets
 

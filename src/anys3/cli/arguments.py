@@ -64,6 +64,17 @@ examples:
 A running server obeys at once.
 """
 
+SPEC_EXAMPLES = """\
+examples:
+  anys3 spec show                           the tiers, profiles and operations
+  anys3 spec show tier-2                    what a tier asks for; also of a profile or an operation
+  anys3 spec explain PUT-03 CPL-07          a requirement: text, expected answer, why, evidence, checks
+  anys3 spec export spec                    pages, JSON, a Smithy model and an OpenAPI document
+
+--tiers takes another cut of the profiles into tiers: a file in the form of the spec's tiers.toml, or the name
+of one that comes with anys3 (rfc-june).
+"""
+
 
 class Help(argparse.RawDescriptionHelpFormatter):
     """Keeps examples as they are typed, in lines of at most 100 columns."""
@@ -89,6 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_key(commands)
     _add_bucket(commands)
     _add_scrub(commands)
+    _add_spec(commands)
     return parser
 
 
@@ -253,3 +265,28 @@ def _add_scrub(commands: Any) -> None:
     )
     parser.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="the store's directory")
     _add_common(parser)
+
+
+def _add_spec(commands: Any) -> None:
+    parser = _command(
+        commands, "spec", "read the spec, or write it as files", "anys3 spec ACTION ...", SPEC_EXAMPLES
+    )
+    actions = parser.add_subparsers(prog="anys3 spec", dest="action", metavar="ACTION", required=True)
+    show = _command(
+        actions, "show", "show a tier, a profile or an operation", "anys3 spec show [NAME] [OPTIONS]"
+    )
+    show.add_argument("name", nargs="?", metavar="NAME", help="its name; without one, all names")
+    explain = _command(
+        actions, "explain", "tell what is known of requirements", "anys3 spec explain ID... [OPTIONS]"
+    )
+    explain.add_argument("ids", nargs="+", metavar="ID", help="a requirement's id, such as PUT-03")
+    export = _command(
+        actions, "export", "write the spec as files into a directory", "anys3 spec export DIR [OPTIONS]"
+    )
+    export.add_argument("directory", type=Path, metavar="DIR", help="made if missing; nothing is removed")
+    for action in (show, explain, export):
+        action.add_argument(
+            "--tiers", metavar="FILE", help="another cut into tiers: a file, or the name rfc-june"
+        )
+    for action in (show, explain):
+        action.add_argument("--json", action="store_true", help="print JSON for machines on stdout")
