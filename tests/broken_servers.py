@@ -32,6 +32,8 @@ from anys3.conformance.outcomes import Result
 from anys3.conformance.registry import Check
 from anys3.conformance.running import prepare, run_check
 from anys3.model import AccessKey
+from anys3.operations import HANDLERS
+from anys3.operations.call import Call
 from anys3.protocol.http import Answer, Content, Request
 from anys3.server import listeners, platform, tls
 from anys3.server.application import Application, Service
@@ -48,6 +50,7 @@ TIMEOUT_S = 3.0
 """For answers in tests: a broken server may stall, and is on this machine."""
 
 Proceed = Callable[[Request], Awaitable[Answer]]
+Handler = Callable[[Call, Any], Awaitable[Any]]
 Hook = Callable[[Request, Proceed], Awaitable[Answer]]
 
 
@@ -186,6 +189,24 @@ def hooked(sentence: str, hook: Hook) -> Breakage:
             yield
         finally:
             server.app.hook = None
+
+    return Breakage(sentence, enter)
+
+
+def handled(
+    sentence: str, operation: str, handler: Callable[[Call, Any, Handler], Awaitable[Any]]
+) -> Breakage:
+    """A breakage of one operation: `handler(call, want, proceed)` takes the place of its own handler.
+
+    `await proceed(call, want)` is the operation as it should be; `call` has the store, the bucket's row, the
+    key and `commit`, behind authentication and binding.
+    """
+
+    @contextlib.contextmanager
+    def enter(_: BreakableServer) -> Iterator[None]:
+        proceed = HANDLERS[operation]
+        with mock.patch.dict(HANDLERS, {operation: lambda call, want: handler(call, want, proceed)}):
+            yield
 
     return Breakage(sentence, enter)
 

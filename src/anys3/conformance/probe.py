@@ -19,7 +19,7 @@ from anys3.client.answers import Answer
 from anys3.client.connections import Connection, ExchangeError, NoAnswer, Unreachable
 from anys3.client.signing import STREAMING_SIGNED, Headers, encode_path, encode_query
 from anys3.conformance.exchanges import Exchange, redacted, redacted_headers, shown
-from anys3.conformance.ground import Ground, Identity
+from anys3.conformance.ground import Ground, Identity, Meter
 from anys3.conformance.outcomes import Blocked, Failed, Skipped
 from anys3.conformance.replies import Reply
 
@@ -95,6 +95,7 @@ class Probe:
     attempt: int = 1
     exchanges: list[Exchange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    meter: Meter = field(default_factory=Meter)
 
     # --- names ---------------------------------------------------------------------------------------
 
@@ -120,6 +121,11 @@ class Probe:
     def aside(self) -> str:
         """Return the run's second bucket, made at first use. The check declares needs=("buckets",)."""
         return self.ground.make_aside_once(self.given_bucket)
+
+    @property
+    def missing_bucket(self) -> str:
+        """The name of a bucket that no check ever makes."""
+        return f"a3-{self.ground.journal.run_id}-missing"
 
     @property
     def spare(self) -> str:
@@ -450,7 +456,7 @@ class Probe:
         return replies[-1]
 
     def _sent(self, draft: Draft, body: bytes, exchange: Callable[[bytes], Answer]) -> Reply:
-        self.ground.count(draft.method, draft.target, len(body))
+        self.ground.count(draft.method, draft.target, len(body), self.meter)
         began = time.monotonic()
         try:
             answer = exchange(draft.head + body)
