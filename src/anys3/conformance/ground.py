@@ -124,8 +124,11 @@ class Ground:
                 self._made_aside = True
         return self.aside
 
-    def count(self, method: str, target: str, size: int) -> None:
-        """Count a request that is about to be sent. Raises Stopped, or Skipped if a limit is reached."""
+    def count(self, method: str, target: str, size: int, also: Meter) -> None:
+        """Count a request that is about to be sent, for the run and for one check (`also`).
+
+        Raises Stopped, or Skipped if a limit is reached.
+        """
         if self.stop.is_set():
             raise Stopped
         with self._lock:
@@ -133,8 +136,9 @@ class Ground:
                 raise Skipped(f"the limit of {self.limits.requests} requests was reached (--max-requests)")
             if time.monotonic() > self._deadline:
                 raise Skipped(f"the limit of {self.limits.seconds:g} s was reached (--max-seconds)")
-            self.meter.requests[request_class(method, target)] += 1
-            self.meter.sent_bytes += size
+            for meter in (self.meter, also):
+                meter.requests[request_class(method, target)] += 1
+                meter.sent_bytes += size
 
     def lift_limits(self) -> None:
         """Let requests through whatever was used: cleaning up must not end half-way."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from anys3.conformance.exchanges import Exchange
 from anys3.spec.catalogue import Requirement
@@ -82,6 +82,8 @@ class Result:
     exchanges: tuple[Exchange, ...] = ()
     attempts: int = 1
     seconds: float = 0.0
+    requests: Mapping[str, int] = field(default_factory=dict)
+    sent_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

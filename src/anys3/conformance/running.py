@@ -98,6 +98,8 @@ def _attempt(ground: Ground, check: Check, number: int) -> Result:
         exchanges=tuple(probe.exchanges) if is_kept else (),
         attempts=number,
         seconds=time.monotonic() - began,
+        requests=dict(probe.meter.requests),
+        sent_bytes=probe.meter.sent_bytes,
     )
 
 
