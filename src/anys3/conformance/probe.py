@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote
 
 from anys3.client import signing
 from anys3.client.answers import Answer
-from anys3.client.connections import Connection, ExchangeError, NoAnswer, Unreachable
+from anys3.client.connections import Connection, ExchangeError, NoAnswer, Stalled, Unreachable
 from anys3.client.signing import STREAMING_SIGNED, Headers, encode_path, encode_query
 from anys3.conformance.exchanges import Exchange, redacted, redacted_headers, shown
 from anys3.conformance.ground import Ground, Identity, Meter
@@ -226,6 +226,27 @@ class Probe:
             return self._sent(draft, body, lambda data: _exchange_on(on, data, draft.method))
         with self.connect() as connection:
             return self._sent(draft, body, lambda data: _exchange_on(connection, data, draft.method))
+
+    def send_head(self, draft: Draft, seconds: float, *, is_final: bool = False) -> Reply | None:
+        """Send the head of a draft without its body, and drop the connection after the first answer.
+
+        Returns None if the server sends none in that time: it waits for the body. With `is_final`, interim
+        answers (100) are passed over.
+        """
+        self._write_down(draft)
+
+        def exchange(data: bytes) -> Answer:
+            connection.send(data)
+            try:
+                return connection.read_answer(draft.method, seconds, final=is_final)
+            except Stalled:
+                raise _Waits from None
+
+        with self.connect() as connection:
+            try:
+                return self._sent(draft, b"", exchange)
+            except _Waits:
+                return None
 
     def put(self, key: str, body: bytes = CONTENT, headers: _Fields = (), query: _Query = ()) -> Reply:
         """PUT an object of the run's bucket."""
@@ -516,6 +537,10 @@ class Probe:
             bucket, _, key = path.removeprefix("/").partition("/")
             if upload_id and key and not self._is_virtual_host(draft):
                 self.ground.journal.created_upload(bucket, unquote(key), upload_id)
+
+
+class _Waits(Exception):
+    """The server answers nothing before it has the body."""
 
 
 def completion_document(parts: Iterable[SentPart]) -> bytes:
