@@ -12,8 +12,9 @@ import contextlib
 import importlib
 import pkgutil
 import ssl
+import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -35,12 +36,16 @@ from anys3.model import AccessKey
 from anys3.operations import HANDLERS
 from anys3.operations.call import Call
 from anys3.protocol.http import Answer, Content, Request
+from anys3.protocol.payload import PLAIN
 from anys3.server import listeners, platform, tls
 from anys3.server.application import Application, Service
+from anys3.server.bodies import BufferedBody
 from anys3.server.limits import Limits as ServerLimits
 from anys3.server.serving import serve
+from anys3.spec.catalogue import Operation
 from anys3.spec.errors import S3Error
 from anys3.store.memory import MemoryStore
+from anys3.wire import binding
 
 HOST = "s3.localhost"
 MAIN = Credentials("AKIACHECKMAIN0000001", "main/secret+of/the/check+000000000000001")
@@ -216,7 +221,33 @@ def patched(sentence: str, target: str, replacement: Any) -> Breakage:
 
     Names that other modules have imported `from` there must be replaced in those modules.
     """
-    return Breakage(sentence, lambda _: mock.patch(target, replacement))
+    where, _, name = target.rpartition(".")
+
+    def enter(_: BreakableServer) -> AbstractContextManager[object]:
+        # By the module, because packages export functions of the same names as their modules.
+        module = sys.modules.get(where)
+        return mock.patch.object(module, name, replacement) if module else mock.patch(target, replacement)
+
+    return Breakage(sentence, enter)
+
+
+def ignoring(*names: str) -> Breakage:
+    """Accepts these headers and query parameters (lower-case names) in the signature, and does nothing."""
+    bind = binding.bind
+
+    def bind_the_rest(operation: Operation, request: Request, query: Mapping[str, str]) -> Any:
+        request.headers = {
+            name: value for name, value in request.headers.items() if name.decode() not in names
+        }
+        return bind(operation, request, {name: text for name, text in query.items() if name not in names})
+
+    return patched(f"ignores {', '.join(names)}", "anys3.wire.binding.bind", bind_the_rest)
+
+
+def with_body(call: Call, data: bytes) -> None:
+    """Give a call another body than the one that was sent; the hashes that were sent no longer count."""
+    call.request.body = BufferedBody(data)
+    call.plan = PLAIN
 
 
 def all_of(sentence: str, *breakages: Breakage) -> Breakage:
