@@ -27,6 +27,7 @@ _T = TypeVar("_T")
 _Query = Iterable[tuple[str, str]] | str
 _Fields = Mapping[str, str] | Headers
 _MAX_EXCHANGES = 60
+_PIECE_BYTES = 1 << 20
 CONTENT = b"The content of an object.\n"
 
 
@@ -351,6 +352,21 @@ class Probe:
         with self.setting_up("a bucket could not be made"):
             self.request("PUT", self.path(bucket=name), body=self.location_document()).expect("200")
 
+    @contextlib.contextmanager
+    def given_spare(self) -> Iterator[str]:
+        """Make the spare bucket for a while, or block. The check declares lock="spare", needs=("buckets",).
+
+        At the end what this attempt put under its own keys in it is deleted, and the bucket.
+        """
+        self.given_bucket(self.spare)
+        try:
+            yield self.spare
+        finally:
+            for bucket, key in list(self.ground.journal.made.objects):
+                if bucket == self.spare and key.startswith(self.prefix):
+                    self.request("DELETE", self.path(key, bucket))
+            self.request("DELETE", self.path(bucket=self.spare))
+
     def location_document(self) -> bytes:
         """Return the body of CreateBucket: none in us-east-1, elsewhere the region (CB-01)."""
         region = self.main.region
@@ -595,7 +611,8 @@ def _merged(first: Mapping[str, str], second: _Fields) -> list[tuple[str, str]]:
 
 def _exchange_on(connection: Connection, data: bytes, method: str) -> Answer:
     try:
-        connection.send(data)
+        for start in range(0, len(data), _PIECE_BYTES):  # each piece has its own time
+            connection.send(data[start : start + _PIECE_BYTES])
     except NoAnswer:
         pass  # it may have answered before it closed
     return connection.read_answer(method)
