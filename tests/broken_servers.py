@@ -132,7 +132,7 @@ class BreakableServer:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{run_id}.jsonl"
         path.unlink(missing_ok=True)
-        journal = Journal(path, run_id, self.url, None, "")
+        journal = Journal.begun(path, run_id, self.url, None, "")
         main = Identity("main", MAIN, "us-east-1")
         second = Identity("second", SECOND, "us-east-1")
         ground = Ground(dialer, journal, main, second=second, limits=Limits(seconds=120))

@@ -1,4 +1,4 @@
-"""The command line: `anys3 serve`, `key`, `bucket`, `scrub`, `spec`. The only reader of the environment."""
+"""The command line: `anys3 serve`, `check`, `spec`, `key`, `bucket`, `scrub`. The only reader of the environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (docs/cli.md lists them)."""
-    arguments = build_parser().parse_args(argv)
+    arguments = parse(sys.argv[1:] if argv is None else argv)
     try:
         return _run(arguments)
     except Refusal as refusal:
@@ -27,6 +27,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return what was typed. `check` has commands beside its endpoint; its selectors may stand anywhere."""
+    typed = list(argv)
+    if typed[:2] in (["check", "clean"], ["check", "matrix"]):
+        typed[:2] = [" ".join(typed[:2])]
+    parser = build_parser()
+    arguments, rest = parser.parse_known_args(typed)
+    if rest and (arguments.command != "check" or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.words.extend(rest)
+    return arguments
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -44,6 +58,18 @@ def _run(arguments: argparse.Namespace) -> int:
             from anys3.cli import keys
 
             return keys.run(arguments, os.environ)
+        case "check":
+            from anys3.cli import checking
+
+            return checking.run(arguments, os.environ)
+        case "check clean":
+            from anys3.cli import check_cleaning
+
+            return check_cleaning.run(arguments, os.environ)
+        case "check matrix":
+            from anys3.cli import check_matrix
+
+            return check_matrix.run(arguments)
         case "spec":
             from anys3.cli import spec_commands
 

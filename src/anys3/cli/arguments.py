@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anys3
+from anys3.cli.check_arguments import add_check
 from anys3.server.config import OPTIONS, Option
 from anys3.server.refusals import MEANINGS
 
@@ -16,9 +17,11 @@ start here:
   anys3 serve                         S3 on http://127.0.0.1:9000, everything kept in ./data
   anys3 key create app --bucket photos --read --write
                                       a key for one application and one bucket
+  anys3 check https://s3.example.com  which tier an endpoint meets, and what it breaks
+  anys3 spec explain PUT-03           what a requirement says, and why
   anys3 bucket public site            let everyone read the objects of a bucket
 
-exit codes:
+exit codes (`anys3 check` has its own):
 """
 
 SERVE_EXAMPLES = """\
@@ -89,7 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="anys3",
         usage="anys3 [--version] COMMAND ...",
-        description="Portable object storage: an S3 server on a durable store in one directory.",
+        description="Portable object storage: an S3 server, a judge of S3 endpoints, and the spec for both.",
         epilog=EXAMPLES + codes,
         formatter_class=Help,
         allow_abbrev=False,
@@ -97,6 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"anys3 {anys3.__version__}")
     commands = parser.add_subparsers(prog="anys3", dest="command", metavar="COMMAND", required=True)
     _add_serve(commands)
+    add_check(commands, _command)
     _add_key(commands)
     _add_bucket(commands)
     _add_scrub(commands)

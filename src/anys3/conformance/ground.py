@@ -86,9 +86,13 @@ class Ground:
         bucket: str | None = None,
         prefix: str = "",
         limits: Limits | None = None,
+        cors_origin: str | None = None,
         seed: int = 0,
     ) -> None:
-        """Stand on an endpoint. With `bucket`, only that bucket is used, under `prefix`."""
+        """Stand on an endpoint. With `bucket`, only that bucket is used, under `prefix`.
+
+        `cors_origin` is an origin that the operator's rules for the bucket allow, if there are such rules.
+        """
         self.dialer = dialer
         self.endpoint: Endpoint = dialer.endpoint
         self.journal = journal
@@ -96,6 +100,7 @@ class Ground:
         self.second = second
         self.pool = Pool(dialer.connect)
         self.limits = limits or Limits()
+        self.cors_origin = cors_origin
         self.meter = Meter()
         self.random = random.Random(seed)  # noqa: S311 -- jitter, not secrets
         self.stop = threading.Event()

@@ -36,17 +36,28 @@ class NotOurs(Exception):
 class Journal:
     """The journal of one run. For any number of threads."""
 
-    def __init__(self, path: Path, run_id: str, endpoint: str, bucket: str | None, prefix: str) -> None:
-        """Open a new journal. Raises OSError: it can't be written, so nothing may be created."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, run_id: str, made: Made) -> None:
+        """Go on writing a journal that is there; see `begun` and `reopened`."""
         self.path = path
         self.run_id = run_id
-        self.made = Made()
+        self.made = made
         self._lock = threading.Lock()
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
-        self._file = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8")
         _hold(self._file.fileno())
-        self._write(run=run_id, endpoint=endpoint, bucket=bucket, prefix=prefix)
+
+    @classmethod
+    def begun(cls, path: Path, run_id: str, endpoint: str, bucket: str | None, prefix: str) -> Journal:
+        """Return a new journal. Raises OSError: it can't be written, so nothing may be created."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        journal = cls(path, run_id, Made())
+        journal._write(run=run_id, endpoint=endpoint, bucket=bucket, prefix=prefix)
+        return journal
+
+    @classmethod
+    def reopened(cls, left: Left) -> Journal:
+        """Return the journal of an earlier run, to clean up after it."""
+        return cls(left.path, left.run_id, left.made)
 
     @staticmethod
     def is_of_run(run_id: str, bucket: str, key: str = "") -> bool:

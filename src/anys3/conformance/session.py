@@ -56,6 +56,7 @@ class Wishes:
     jobs: int = 8
     limits: Limits = field(default_factory=Limits)
     product: Product = field(default_factory=Product)
+    cors_origin: str | None = None
 
 
 def new_run_id() -> str:
@@ -70,7 +71,7 @@ class Session:
         """Open the journal. Raises OSError: it can't be written, and nothing was sent."""
         self._wishes = wishes
         path = wishes.journals / f"{run_id}.jsonl"
-        self._journal = Journal(path, run_id, wishes.dialer.endpoint.url, wishes.bucket, wishes.prefix)
+        self._journal = Journal.begun(path, run_id, wishes.dialer.endpoint.url, wishes.bucket, wishes.prefix)
         self.ground = Ground(
             wishes.dialer,
             self._journal,
@@ -79,6 +80,7 @@ class Session:
             bucket=wishes.bucket,
             prefix=wishes.prefix,
             limits=wishes.limits,
+            cors_origin=wishes.cors_origin,
             seed=int.from_bytes(run_id.encode()[:8], "big"),
         )
         self._server_header = ""

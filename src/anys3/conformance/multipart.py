@@ -1,0 +1,128 @@
+"""What the checks of multipart uploads share: sizes, the ETag, and how an upload is looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from base64 import b64encode
+
+from anys3.client.connections import ExchangeError
+from anys3.conformance.outcomes import Failed
+from anys3.conformance.probe import Draft, Probe, SentPart, Upload
+from anys3.conformance.replies import Reply, equal
+
+MIN_PART = 5 << 20
+"""Bytes that each part but the last must have (CPL-07)."""
+MAX_PART = 5 << 30
+"""The most bytes of a part (UP-07)."""
+UNKNOWN_ID = "0" * 44
+"""An upload id that no server gives out."""
+
+
+def filler(seed: str, size: int = MIN_PART) -> bytes:
+    """Return `size` bytes that differ for every seed and never repeat."""
+    return hashlib.shake_128(seed.encode()).digest(size)
+
+
+def multipart_etag(*bodies: bytes) -> str:
+    """Return the ETag, with its quotes, of an object made of these parts (CPL-03).
+
+    >>> multipart_etag(b"")
+    '"59adb24ef3cdbe0297f05b395827453f-1"'
+    """
+    digests = [hashlib.md5(body, usedforsecurity=False).digest() for body in bodies]
+    return f'"{hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"'
+
+
+def part_etag(body: bytes) -> str:
+    """Return the ETag of a part, with its quotes (UP-01)."""
+    return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+
+
+def crc32(body: bytes) -> str:
+    """Return the CRC32 of bytes as x-amz-checksum-crc32 has it.
+
+    >>> crc32(b"123456789")
+    'y/Q5Jg=='
+    """
+    return b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+
+
+def part_draft(probe: Probe, upload: Upload, number: int, size: int, **headers: str) -> Draft:
+    """Return a signed UploadPart of `size` bytes whose payload is not signed, to be sent piece by piece."""
+    return probe.draft(
+        "PUT",
+        upload.path,
+        [("partNumber", str(number)), ("uploadId", upload.id)],
+        headers,
+        payload_hash="UNSIGNED-PAYLOAD",
+        unsigned={"content-length": str(size)},
+    )
+
+
+def first_answer(probe: Probe, draft: Draft) -> int:
+    """Send the head of a request that expects 100-continue and return the first status, 100 too.
+
+    The connection is dropped then, with the body unsent. Raises Failed if nothing is answered.
+    """
+    with probe.connect() as connection:
+        try:
+            connection.send(draft.head)
+            return connection.read_answer(draft.method, final=False).status
+        except (ExchangeError, ValueError) as error:
+            raise Failed(
+                f"{draft.method} {draft.target[:120]}, whose body waits for 100 Continue: "
+                f"expected an answer, got none: {error}"
+            ) from None
+
+
+def copy_part(probe: Probe, upload: Upload, source: str, span: str = "", number: int = 1) -> Reply:
+    """UploadPartCopy; `source` is a path as the header has it, `span` the range if there is one."""
+    headers = {"x-amz-copy-source": source, **({"x-amz-copy-source-range": span} if span else {})}
+    query = [("partNumber", str(number)), ("uploadId", upload.id)]
+    return probe.request("PUT", upload.path, query, headers)
+
+
+def abort(probe: Probe, upload: Upload) -> Reply:
+    """AbortMultipartUpload."""
+    return probe.request("DELETE", upload.path, [("uploadId", upload.id)])
+
+
+def given_end(probe: Probe, upload: Upload, parts: tuple[SentPart, ...] = ()) -> None:
+    """Complete an upload with those parts, abort it without any, or block the check."""
+    with probe.setting_up("a multipart upload could not be ended"):
+        if parts:
+            probe.complete(upload, parts).expect("200")
+        else:
+            abort(probe, upload).expect("204")
+
+
+def list_parts(probe: Probe, upload: Upload, *query: tuple[str, str]) -> Reply:
+    """ListParts."""
+    return probe.request("GET", upload.path, [*query, ("uploadId", upload.id)])
+
+
+def given_part_numbers(probe: Probe, upload: Upload) -> list[str]:
+    """Return the numbers of an upload's parts as ListParts shows them, or block the check."""
+    with probe.setting_up("the parts could not be listed"):
+        return list_parts(probe, upload).expect("200").texts("Part/PartNumber")
+
+
+def list_uploads(probe: Probe, *query: tuple[str, str]) -> Reply:
+    """ListMultipartUploads; by default the prefix is this attempt's own."""
+    names = {name for name, _ in query}
+    own = () if "prefix" in names else (("prefix", probe.prefix),)
+    return probe.request("GET", probe.path(), [("uploads", ""), *own, *query])
+
+
+def uploads_of(reply: Reply) -> list[tuple[str, str]]:
+    """Return key and upload id of each upload of a page, in the order of the page."""
+    return [
+        (row.findtext("Key") or "", row.findtext("UploadId") or "") for row in reply.xml.findall("Upload")
+    ]
+
+
+def expect_completes(probe: Probe, upload: Upload, part: SentPart, about: str) -> None:
+    """Raise Failed unless the upload can be completed with that one part, and the object is its bytes."""
+    probe.complete(upload, [part]).expect("200", about=about)
+    equal(probe.get(upload.key).expect("200", about=about).body, part.body, f"the object after {about}")
