@@ -167,8 +167,12 @@ def encode_query(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def encode_path(bucket: str, key: str = "") -> str:
-    """Return the path of a bucket or object, percent-encoded as SDKs do."""
-    return f"/{bucket}/{quote(key, safe='/-_.~')}" if key else f"/{bucket}"
+    """Return the path of a bucket or object, percent-encoded as SDKs do.
+
+    Lone surrogates stand for bytes that are no UTF-8, as `surrogateescape` makes them.
+    """
+    name = quote(bucket, safe="-_.~", errors="surrogateescape")
+    return f"/{name}/{quote(key, safe='/-_.~', errors='surrogateescape')}" if key else f"/{name}"
 
 
 def canonical_request(
