@@ -48,16 +48,14 @@ def free_ports(count: int) -> list[int]:
     raise RuntimeError(f"no {count} free ports between {begin} and 32000")
 
 
-def answers(
-    port: int, path: str = "/", certificate: Certificate | None = None, *, host: str = "127.0.0.1"
-) -> int:
+def answers(port: int, path: str = "/", certificate: Certificate | None = None) -> int:
     """Return the status that `path` is answered with, or 0 when there is no answer yet."""
     connection: http.client.HTTPConnection
     if certificate is None:
-        connection = http.client.HTTPConnection(host, port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     else:
         context = ssl.create_default_context(cafile=str(certificate.authority))
-        connection = http.client.HTTPSConnection(host, port, timeout=5, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=context)
     try:
         connection.request("GET", path, headers={"Connection": "close"})
         return connection.getresponse().status

@@ -174,4 +174,4 @@ SOURCES = [(name, str(source)) for name, product in peers.PRODUCTS.items() for s
 
 @pytest.mark.parametrize(("name", "source"), SOURCES)
 def test_a_package_is_pinned_or_of_the_release_or_this_checkout(name, source):
-    assert re.fullmatch(r"this checkout|Debian .*|PyPI \S+==\S+|npm \S+@[\d.]+|Go \S+@v\S+", source)
+    assert re.fullmatch(r"this checkout|Debian .*|PyPI \S+==\S+|npm \S+@[\d.]+|Go \S+@v\S+|crates\.io \S+@[\d.]+ .*", source)

@@ -30,15 +30,38 @@ STATEMENT = {
 
 def _launch(ground: Ground) -> Launched:
     port, console = free_ports(2)
-    program = ground.home / "bin/minio"
-    certificates, policy = ground.directory / "certificates", ground.directory / "policy.json"
+    program, certificates = ground.home / "bin/minio", ground.directory / "certificates"
     certificates.mkdir()
-    policy.write_text(json.dumps({"Version": "2012-10-17", "Statement": [STATEMENT]}))
-    as_root = {
+    if ground.certificate:
+        (certificates / "public.crt").write_bytes(ground.certificate.chain.read_bytes())
+        (certificates / "private.key").write_bytes(ground.certificate.key.read_bytes())
+    command: list[str | Path] = [program, "server", ground.directory / "data"]
+    command += ["--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{console}"]
+    settings = {
         "MINIO_ROOT_USER": ground.first.access_key_id,
         "MINIO_ROOT_PASSWORD": ground.first.secret_access_key,
+        "MINIO_DOMAIN": DOMAIN,
+        "MINIO_BROWSER": "off",
+        "MINIO_CALLHOME_ENABLE": "off",
+        "MINIO_UPDATE": "off",
     }
-    admin = {
+    ground.running.spawn([*command, "--certs-dir", certificates], cwd=ground.directory, environment=settings)
+    ready = "/minio/health/cluster"
+    ground.running.wait_until("MinIO answers", lambda: answers(port, ready, ground.certificate) == 200)
+    _create_second(ground, port)
+    return Launched(
+        port=port,
+        version=module_version(program),
+        first=ground.first,
+        second=ground.second,
+        domain=DOMAIN,
+    )
+
+
+def _create_second(ground: Ground, port: int) -> None:
+    policy = ground.directory / "policy.json"
+    policy.write_text(json.dumps({"Version": "2012-10-17", "Statement": [STATEMENT]}))
+    given = {
         "MINIO_ACCESS_KEY": ground.first.access_key_id,
         "MINIO_SECRET_KEY": ground.first.secret_access_key,
         "SECOND_ID": ground.second.access_key_id,
@@ -48,34 +71,8 @@ def _launch(ground: Ground) -> Launched:
         "POLICY": str(policy),
     }
     if ground.certificate:
-        (certificates / "public.crt").write_bytes(ground.certificate.chain.read_bytes())
-        (certificates / "private.key").write_bytes(ground.certificate.key.read_bytes())
-        admin["SSL_CERT_FILE"] = str(ground.certificate.authority)
-    command: list[str | Path] = [
-        program,
-        "server",
-        ground.directory / "data",
-        "--address",
-        f"127.0.0.1:{port}",
-    ]
-    command += ["--console-address", f"127.0.0.1:{console}", "--certs-dir", certificates]
-    settings = {
-        "MINIO_DOMAIN": DOMAIN,
-        "MINIO_BROWSER": "off",
-        "MINIO_CALLHOME_ENABLE": "off",
-        "MINIO_UPDATE": "off",
-    }
-    ground.running.spawn(command, cwd=ground.directory, environment={**as_root, **settings})
-    ready = "/minio/health/cluster"
-    ground.running.wait_until("MinIO answers", lambda: answers(port, ready, ground.certificate) == 200)
-    ground.running.call([ground.home / "venv/bin/python", "-c", SECOND_USER], environment=admin)
-    return Launched(
-        port=port,
-        version=module_version(program),
-        first=ground.first,
-        second=ground.second,
-        domain=DOMAIN,
-    )
+        given["SSL_CERT_FILE"] = str(ground.certificate.authority)
+    ground.running.call([ground.home / "venv/bin/python", "-c", SECOND_USER], environment=given)
 
 
 PRODUCT = Product(

@@ -64,38 +64,20 @@ SETTINGS = {
 
 def _launch(ground: Ground) -> Launched:
     port, memcached, *ports = free_ports(5)
-    directory, running = ground.directory, ground.running
-    programs = ground.home / "venv/bin"
-    first, second = ground.first.secret_access_key, ground.second.secret_access_key
-    (directory / "devices/d1").mkdir(parents=True)
-    (directory / "swift.conf").write_text(
+    running, programs = ground.running, ground.home / "venv/bin"
+    (ground.directory / "devices/d1").mkdir(parents=True)
+    (ground.directory / "swift.conf").write_text(
         f"[swift-hash]\nswift_hash_path_suffix = {ground.first.access_key_id}\n"
         "[storage-policy:0]\nname = one\ndefault = yes\n"
     )
-    running.call([programs / "python", "-c", RINGS, directory, *map(str, ports)])
-    library = ground.home / "debian/usr/lib/x86_64-linux-gnu"
-    memory: list[str | Path] = [
-        ground.home / "debian/usr/bin/memcached",
-        "-u",
-        getpass.getuser(),
-        "-l",
-        "127.0.0.1",
-    ]
-    running.spawn([*memory, "-p", str(memcached), "-m", "32"], environment={"LD_LIBRARY_PATH": str(library)})
+    running.call([programs / "python", "-c", RINGS, ground.directory, *map(str, ports)])
+    _start_memcached(ground, memcached)
     for service, of in zip(SERVICES, ports, strict=True):
-        text = COMMON.format(user=getpass.getuser(), directory=directory, port=of)
-        path = directory / f"{service}.conf"
-        path.write_text(text + STORAGE.format(service=service))
-        running.spawn([programs / f"swift-{service}-server", path, "-v"], cwd=directory)
-    text = COMMON.format(user=getpass.getuser(), directory=directory, port=port)
-    for name in PIPELINE[:-1]:
-        text += f"[filter:{name}]\nuse = egg:swift#{EGGS.get(name, name)}\n{SETTINGS.get(name, '')}\n"
-    text += f"[pipeline:main]\npipeline = {' '.join(PIPELINE)} proxy-server\n"
-    text += "[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n"
-    path = directory / "proxy-server.conf"
-    path.touch(mode=0o600)
-    path.write_text(text.format(memcached=memcached, domain=DOMAIN, first=first, second=second))
-    running.spawn([programs / "swift-proxy-server", path, "-v"], cwd=directory)
+        path = ground.directory / f"{service}.conf"
+        path.write_text(_common(ground, of) + STORAGE.format(service=service))
+        running.spawn([programs / f"swift-{service}-server", path, "-v"], cwd=ground.directory)
+    path = _write_proxy(ground, port, memcached)
+    running.spawn([programs / "swift-proxy-server", path, "-v"], cwd=ground.directory)
     running.wait_until("the proxy answers", lambda: answers(port, "/healthcheck") == 200)
     for service, of in zip(SERVICES, ports, strict=True):
         running.wait_until(f"the {service} server answers", partial(answers, of, "/healthcheck"))
@@ -103,10 +85,37 @@ def _launch(ground: Ground) -> Launched:
     return Launched(
         port=port,
         version=running.call([programs / "python", "-c", ask]).strip(),
-        first=KeyPair("first:owner", first),
-        second=KeyPair("second:owner", second),
+        first=KeyPair("first:owner", ground.first.secret_access_key),
+        second=KeyPair("second:owner", ground.second.secret_access_key),
         domain=DOMAIN,
     )
+
+
+def _start_memcached(ground: Ground, port: int) -> None:
+    unpacked = ground.home / "debian/usr"
+    # Debian names the folder by the machine: x86_64-linux-gnu.
+    libraries = ":".join(str(path.parent) for path in unpacked.glob("lib/*/libevent-2.1.so*"))
+    command: list[str | Path] = [unpacked / "bin/memcached", "-u", getpass.getuser(), "-m", "32"]
+    command += ["-l", "127.0.0.1", "-p", str(port)]
+    ground.running.spawn(command, cwd=ground.directory, environment={"LD_LIBRARY_PATH": libraries})
+
+
+def _common(ground: Ground, port: int) -> str:
+    return COMMON.format(user=getpass.getuser(), directory=ground.directory, port=port)
+
+
+def _write_proxy(ground: Ground, port: int, memcached: int) -> Path:
+    """Write the proxy's configuration, with the secrets of both users."""
+    text = _common(ground, port)
+    for name in PIPELINE[:-1]:
+        text += f"[filter:{name}]\nuse = egg:swift#{EGGS.get(name, name)}\n{SETTINGS.get(name, '')}\n"
+    text += f"[pipeline:main]\npipeline = {' '.join(PIPELINE)} proxy-server\n"
+    text += "[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n"
+    path = ground.directory / "proxy-server.conf"
+    path.touch(mode=0o600)
+    secrets = {"first": ground.first.secret_access_key, "second": ground.second.secret_access_key}
+    path.write_text(text.format(memcached=memcached, domain=DOMAIN, **secrets))
+    return path
 
 
 PRODUCT = Product(

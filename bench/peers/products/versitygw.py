@@ -19,33 +19,14 @@ def _launch(ground: Ground) -> Launched:
         "ROOT_ACCESS_KEY_ID": ground.first.access_key_id,
         "ROOT_SECRET_ACCESS_KEY": ground.first.secret_access_key,
     }
-    command: list[str | Path] = [
-        program,
-        "--port",
-        f"127.0.0.1:{port}",
-        "--iam-dir",
-        ground.directory / "accounts",
-    ]
-    command += ["--virtual-domain", DOMAIN, "--quiet"]
+    command: list[str | Path] = [program, "--port", f"127.0.0.1:{port}", "--quiet"]
+    command += ["--virtual-domain", DOMAIN, "--iam-dir", ground.directory / "accounts"]
     if ground.certificate:
         command += ["--cert", ground.certificate.chain, "--key", ground.certificate.key]
     command += ["posix", ground.directory / "data"]
     ground.running.spawn(command, cwd=ground.directory, environment=root)
     ground.running.wait_until("versitygw answers", lambda: answers(port, "/", ground.certificate))
-    admin: list[str | Path] = [
-        program,
-        "admin",
-        "--endpoint-url",
-        f"{ground.scheme}://127.0.0.1:{port}",
-        "--allow-insecure",
-    ]
-    as_root = {
-        "ADMIN_ACCESS_KEY_ID": ground.first.access_key_id,
-        "ADMIN_SECRET_ACCESS_KEY": ground.first.secret_access_key,
-    }
-    user = ["create-user", "--access", ground.second.access_key_id]
-    user += ["--secret", ground.second.secret_access_key, "--role", "userplus"]
-    ground.running.call([*admin, *user], environment=as_root)
+    _create_second(ground, port)
     return Launched(
         port=port,
         version=module_version(program),
@@ -53,6 +34,17 @@ def _launch(ground: Ground) -> Launched:
         second=ground.second,
         domain=DOMAIN,
     )
+
+
+def _create_second(ground: Ground, port: int) -> None:
+    command: list[str | Path] = [ground.home / "bin/versitygw", "admin", "--allow-insecure"]
+    command += ["--endpoint-url", f"{ground.scheme}://127.0.0.1:{port}", "create-user"]
+    command += ["--access", ground.second.access_key_id, "--secret", ground.second.secret_access_key]
+    as_root = {
+        "ADMIN_ACCESS_KEY_ID": ground.first.access_key_id,
+        "ADMIN_SECRET_ACCESS_KEY": ground.first.secret_access_key,
+    }
+    ground.running.call([*command, "--role", "userplus"], environment=as_root)
 
 
 PRODUCT = Product(
