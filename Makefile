@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DIR ?= data
 WORKERS ?= 2
 
-.PHONY: serve test lint test-unit test-interop docs clean
+.PHONY: serve test lint test-unit test-interop docs costs clean
 
 serve: $(VENV)/installed
 	$(BIN)/anys3 serve $(DIR)
@@ -28,6 +28,10 @@ test-interop: $(VENV)/installed-dev
 docs: $(VENV)/installed-dev
 	$(BIN)/python -m anys3.cli.reference > docs/cli.md
 	$(BIN)/anys3 spec export spec
+
+# What each check sends, for `anys3 check --plan`.
+costs: $(VENV)/installed-dev
+	$(BIN)/python -m bench.check_costs
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

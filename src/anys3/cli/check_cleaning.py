@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Mapping
 
 from anys3.cli import output
-from anys3.cli.checking import CANNOT_BEGIN, dialer_of, identities, journals_of
+from anys3.cli.checking import CANNOT_BEGIN, dialer_of, identities
 from anys3.client.connections import Dialer
 from anys3.client.credentials import NoCredentials
+from anys3.conformance import callers
 from anys3.conformance.cleaning import clean
 from anys3.conformance.ground import Ground, Identity
 from anys3.conformance.journal import Journal, Left, left_behind
@@ -19,7 +20,7 @@ SOMETHING_LEFT = 3
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Clean up after all runs that are over and whose journals are there. Raises Refusal."""
-    folder = journals_of(arguments, environment)
+    folder = arguments.journals or callers.journals(environment)
     wanted = dialer_of(arguments.url, arguments, environment).endpoint.url if arguments.url else None
     found = [left for left in left_behind(folder) if wanted in (None, left.endpoint)]
     if not found:

@@ -13,10 +13,9 @@ from pathlib import Path
 from types import FrameType
 
 from anys3.cli import output
-from anys3.client import credentials, endpoint
 from anys3.client.connections import Dialer
 from anys3.client.credentials import NoCredentials
-from anys3.conformance import baseline, selection
+from anys3.conformance import baseline, callers, selection
 from anys3.conformance.ground import Identity, Limits
 from anys3.conformance.plan import plan
 from anys3.conformance.registry import Check, checks
@@ -61,7 +60,7 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         tiers=tiers,
         checks=chosen,
         is_partial=bool(selectors) or arguments.quick or arguments.unauthenticated,
-        journals=journals_of(arguments, environment),
+        journals=arguments.journals or callers.journals(environment),
         bucket=arguments.bucket,
         prefix=arguments.prefix,
         jobs=arguments.jobs,
@@ -89,42 +88,26 @@ def split_words(words: Sequence[str], environment: Mapping[str, str]) -> tuple[s
 def identities(
     arguments: argparse.Namespace, environment: Mapping[str, str]
 ) -> tuple[Identity | None, Identity | None]:
-    """Return who asks, and the second identity. Raises NoCredentials."""
+    """Return who asks, and the second identity. Raises NoCredentials and Refusal."""
     if arguments.unauthenticated:
         return None, None
-    home = Path(environment.get("HOME") or environment.get("USERPROFILE") or "~").expanduser()
-    found = credentials.find(environment, home, arguments.profile)
-    region = arguments.region or found.region or "us-east-1"
-    main = Identity("main", found.credentials, region)
-    if not arguments.second_profile:
-        return main, None
-    other = credentials.find(environment, home, arguments.second_profile)
-    if other.credentials.access_key_id == found.credentials.access_key_id:
-        raise Refusal(Exit.USAGE, "--second-profile: it has the same access key id as the first identity")
-    return main, Identity("second", other.credentials, region)
+    try:
+        return callers.identities(
+            environment,
+            profile=arguments.profile,
+            second_profile=arguments.second_profile,
+            region=arguments.region,
+        )
+    except ValueError as error:
+        raise Refusal(Exit.USAGE, f"--second-profile: {error}") from None
 
 
 def dialer_of(url: str, arguments: argparse.Namespace, environment: Mapping[str, str]) -> Dialer:
     """Return what connects to the endpoint. Raises Refusal."""
     try:
-        where = endpoint.parse(url)
+        return callers.dialer(url, environment, ca_file=arguments.ca_file, timeout_s=arguments.timeout)
     except ValueError as error:
         raise Refusal(Exit.USAGE, str(error)) from None
-    ca_file = arguments.ca_file or environment.get("AWS_CA_BUNDLE") or None
-    if ca_file and not Path(ca_file).is_file():
-        raise Refusal(
-            Exit.USAGE, f"{ca_file}: no such file of certificate authorities (--ca-file, AWS_CA_BUNDLE)"
-        )
-    return Dialer(where, arguments.timeout, ca_file)
-
-
-def journals_of(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Path:
-    """Return where journals are kept: --journals, else a folder of the user's state."""
-    given: Path | None = arguments.journals
-    if given is not None:
-        return given
-    state = environment.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "anys3" / "check"
 
 
 def _tiers(name_or_path: str | None) -> Mapping[str, Tier]:
