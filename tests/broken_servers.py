@@ -145,9 +145,12 @@ class BreakableServer:
             journal.close(is_clean=True)
 
 
-def judged(server: BreakableServer, check: Check, folder: Path) -> Result:
-    """Return what a check comes to on this server as it is now, in a run of its own."""
-    with server.ground(folder) as ground:
+def judged(server: BreakableServer, check: Check, folder: Path, breakage: Breakage | None = None) -> Result:
+    """Return what a check comes to in a run of its own, on this server or on it broken.
+
+    It is whole again before the run is cleaned up: what one test leaves would spoil the next.
+    """
+    with server.ground(folder) as ground, breakage.enter(server) if breakage else contextlib.nullcontext():
         return run_check(ground, check)
 
 

@@ -29,8 +29,7 @@ def test_a_broken_server_is_noticed(
     breakable: BreakableServer, tmp_path: Path, name: str, number: int
 ) -> None:
     breakage = breakages()[name][number]
-    with breakage.enter(breakable):
-        result = judged(breakable, checks()[name], tmp_path)
+    result = judged(breakable, checks()[name], tmp_path, breakage)
     assert result.outcome in NOTICED, (breakage.sentence, result.outcome, result.sentence)
 
 
