@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from hashlib import md5
 
 from anys3.client.signing import encode_path
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
+from anys3.conformance.times import http_time, iso_time
 
 _SOURCE_HEADERS = {
     "content-type": "text/plain",
@@ -40,7 +39,7 @@ def copies_an_object(probe: Probe) -> None:
     head = probe.head(probe.key("copy")).expect("200", about="HEAD of the copy")
     equal(reply.need_text("ETag"), head.etag, "the ETag in CopyObjectResult, against HEAD's")
     said, shown = reply.need_text("LastModified"), head.need("last-modified")
-    apart = abs((_iso_time(said) - _http_time(shown)).total_seconds())
+    apart = abs((iso_time(said) - http_time(shown)).total_seconds())
     require(apart < 2, f"LastModified in CopyObjectResult: expected HEAD's {shown!r}, got {said!r}")
 
 
@@ -302,19 +301,3 @@ def _bucket_of_second(probe: Probe) -> Iterator[str]:
 
 def _md5_etag(body: bytes) -> str:
     return f'"{md5(body, usedforsecurity=False).hexdigest()}"'
-
-
-def _iso_time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        require(False, f"LastModified: expected an ISO 8601 time, got {text!r}")
-        raise
-
-
-def _http_time(text: str) -> datetime:
-    try:
-        return parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
-        require(False, f"Last-Modified: expected an HTTP date, got {text!r}")
-        raise
