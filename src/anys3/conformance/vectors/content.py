@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from anys3.model import ChecksumAlgorithm
 from anys3.protocol import checksums
@@ -19,6 +19,8 @@ _BLOCK = 32
 
 class Blob(Protocol):
     """Bytes that can be read from any place. Hashable, compared by what they are made from."""
+
+    def __hash__(self) -> int: ...
 
     @property
     def size(self) -> int:
@@ -165,6 +167,11 @@ class BlobFile(io.RawIOBase):
         self._blob = blob
         self._position = 0
 
+    @property
+    def blob(self) -> Blob:
+        """The bytes, whatever the position."""
+        return self._blob
+
     def readable(self) -> bool:
         """Yes."""
         return True
@@ -183,9 +190,10 @@ class BlobFile(io.RawIOBase):
         """Return the place."""
         return self._position
 
-    def read(self, size: int | None = -1) -> bytes:
-        """Return the next bytes, all that are left without a size."""
-        length = self._blob.size if size is None or size < 0 else size
-        found = self._blob.read(self._position, length)
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill a buffer with the next bytes; return how many there were."""
+        view = memoryview(buffer).cast("B")
+        found = self._blob.read(self._position, min(len(view), PIECE_BYTES))
+        view[: len(found)] = found
         self._position += len(found)
-        return found
+        return len(found)

@@ -135,11 +135,11 @@ def _is_equal(wanted: Any, actual: Any, is_text: bool) -> bool:
 # Each assertion returns None if it holds, else what was got.
 
 
-def _exists(_: Any, actual: Any, is_text: bool) -> str | None:
+def _exists(_: Any, actual: Any, _is_text: bool) -> str | None:
     return show(actual) if actual is ABSENT else None
 
 
-def _absent(_: Any, actual: Any, is_text: bool) -> str | None:
+def _absent(_: Any, actual: Any, _is_text: bool) -> str | None:
     return None if actual is ABSENT else show(actual)
 
 
@@ -151,13 +151,13 @@ def _ne(wanted: Any, actual: Any, is_text: bool) -> str | None:
     return show(actual) if _is_equal(wanted, actual, is_text) else None
 
 
-def _matches(wanted: Any, actual: Any, is_text: bool) -> str | None:
+def _matches(wanted: Any, actual: Any, _is_text: bool) -> str | None:
     if isinstance(actual, str) and pattern(str(wanted), "$matches").search(actual):
         return None
     return show(actual)
 
 
-def _length(wanted: Any, actual: Any, is_text: bool) -> str | None:
+def _length(wanted: Any, actual: Any, _is_text: bool) -> str | None:
     if actual is ABSENT:
         return None if int(wanted) == 0 else show(actual)
     if not isinstance(actual, (list, str, dict)):

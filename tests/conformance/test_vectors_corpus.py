@@ -1,0 +1,198 @@
+"""Our own corpora run against our own server, outcome by outcome; nothing is left behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import anys3
+from anys3.client import endpoint
+from anys3.client.signing import Credentials
+from anys3.conformance.journal import Journal
+from anys3.conformance.vectors import corpus, results, running
+from anys3.conformance.vectors.corpus import NoVectors, Selection
+from anys3.conformance.vectors.results import VectorResult
+from anys3.conformance.vectors.target import Target
+from tests.rawclient import RawClient
+
+VECTORS = Path(__file__).parent.parent / "vectors"
+OUTCOMES = json.loads((VECTORS / "outcomes.json").read_text("utf-8"))
+OURS = [entry.id for entry in corpus.read([VECTORS / "corpus"])]
+RUN_ID = "zq5run7id"
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[anys3.Server]:
+    """A server that nobody else uses, so that what is left behind shows."""
+    with anys3.Server() as running_server:
+        yield running_server
+
+
+def target_of(server: anys3.Server, second: Credentials | None = None) -> Target:
+    return Target(
+        endpoint.parse(server.endpoint_url),
+        Credentials(server.access_key_id, server.secret_access_key),
+        server.region,
+        second,
+    )
+
+
+def client_of(server: anys3.Server) -> RawClient:
+    return RawClient(server.endpoint_url, server.access_key_id, server.secret_access_key)
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory, own: anys3.Server) -> Iterator[Journal]:
+    path = tmp_path_factory.mktemp("journal") / "run.jsonl"
+    opened = Journal.begun(path, RUN_ID, own.endpoint_url, None, "")
+    yield opened
+    opened.close(is_clean=True)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def ours(own: anys3.Server, journal: Journal) -> dict[str, VectorResult]:
+    found = running.run([VECTORS / "corpus"], target_of(own), journal=journal, run_id=RUN_ID, now=now, jobs=4)
+    return {each.id: each for each in found}
+
+
+@pytest.fixture(scope="module")
+def deliberate(own: anys3.Server, journal: Journal) -> dict[str, VectorResult]:
+    found = running.run([VECTORS / "deliberate"], target_of(own), journal=journal, run_id=RUN_ID, now=now)
+    return {each.id: each for each in found}
+
+
+@pytest.mark.parametrize("id", OURS)
+def test_our_vectors_pass_without_warnings(ours: dict[str, VectorResult], id: str) -> None:
+    found = ours[id]
+    assert (found.outcome, found.sentence, found.warnings) == ("pass", "", ())
+
+
+@pytest.mark.parametrize("id", OUTCOMES)
+def test_deliberate_vectors_have_the_outcome_that_they_must_have(
+    deliberate: dict[str, VectorResult], id: str
+) -> None:
+    found, wanted = deliberate[id], OUTCOMES[id]
+    assert (found.outcome, found.is_runner_error) == (wanted["outcome"], wanted["isRunnerError"])
+    assert wanted["contains"] in found.sentence
+    assert found.warnings == ()
+
+
+def test_each_deliberate_vector_has_an_outcome_written_down(deliberate: dict[str, VectorResult]) -> None:
+    assert deliberate.keys() == OUTCOMES.keys()
+
+
+def test_nothing_is_left_on_the_endpoint(
+    own: anys3.Server, ours: dict[str, VectorResult], deliberate: dict[str, VectorResult]
+) -> None:
+    assert client_of(own).request("GET", "/").texts("Buckets/Bucket/Name") == []
+
+
+def test_what_is_made_was_told_to_the_journal(journal: Journal, ours: dict[str, VectorResult]) -> None:
+    lines = [json.loads(line) for line in journal.path.read_text("utf-8").splitlines()[1:]]
+    buckets = {line["bucket"].rpartition("-")[2] for line in lines if line.keys() == {"bucket"}}
+    assert {"0", "two", "three"} <= buckets
+    assert all(RUN_ID in line["bucket"] for line in lines)
+    assert any("upload" in line for line in lines)
+
+
+def test_a_second_identity_is_used_where_there_is_one(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    command = [sys.executable, "-m", "anys3", "key", "create", "vectors", "--dir", str(directory), "--json"]
+    with anys3.Server(directory=directory) as server:
+        printed = subprocess.run(command, capture_output=True, timeout=60, check=True).stdout
+        made = json.loads(printed)
+        second = Credentials(made["access_key_id"], made["secret_access_key"])
+        journal = Journal.begun(tmp_path / "j.jsonl", RUN_ID, server.endpoint_url, None, "")
+        found = running.run(
+            [VECTORS / "second"], target_of(server, second), journal=journal, run_id=RUN_ID, now=now
+        )
+        journal.close(is_clean=True)
+    assert [(each.outcome, each.sentence) for each in found] == [("pass", "")]
+
+
+def test_a_run_writes_its_reports_and_says_how_it_ended(
+    own: anys3.Server, journal: Journal, tmp_path: Path
+) -> None:
+    console = io.StringIO()
+    code = running.run_corpus(
+        [VECTORS / "deliberate"],
+        target_of(own),
+        Selection(ids=["wrong-000[12]", "malformed-0001", "blocked-0001"], skip_ids=["wrong-0002"]),
+        journal=journal,
+        run_id=RUN_ID,
+        now=now,
+        console=console,
+        json_path=tmp_path / "r.json",
+        junit_path=tmp_path / "r.xml",
+    )
+    report = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    cases = ElementTree.fromstring((tmp_path / "r.xml").read_text("utf-8")).findall("testcase")
+    assert code == 1
+    assert report["counts"] == {"pass": 0, "fail": 1, "runner_error": 1, "blocked": 1, "skipped": 1}
+    assert sorted(child.tag for case in cases for child in case) == ["error", "failure", "skipped", "skipped"]
+    assert any(child.get("message", "").startswith("blocked: ") for case in cases for child in case)
+    assert "status: expected 201, got 200" in console.getvalue()
+
+
+def result(outcome: results.Outcome) -> VectorResult:
+    return VectorResult("a-0001", "a", ("tier-1",), "t", outcome)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [(["pass", "skipped"], 0), (["pass", "blocked"], 3), (["blocked", "fail"], 1), (["fail", "pass"], 1)],
+)
+def test_the_exit_code_tells_the_worst(outcomes: list[results.Outcome], code: int) -> None:
+    assert results.exit_code([result(each) for each in outcomes]) == code
+
+
+def test_an_endpoint_that_is_not_there_blocks_and_fails(journal: Journal) -> None:
+    target = Target(endpoint.parse("http://127.0.0.1:9"), Credentials("a", "b"), timeout_s=5)
+    found = running.run(
+        [VECTORS / "corpus"],
+        target,
+        Selection(ids=["raw-http-0001"]),
+        journal=journal,
+        run_id=RUN_ID,
+        now=now,
+    )
+    assert found[0].outcome == "blocked"
+    assert "refused" in found[0].sentence
+
+
+def test_a_selection_that_leaves_nothing_is_refused(own: anys3.Server, journal: Journal) -> None:
+    with pytest.raises(NoVectors):
+        running.run(
+            [VECTORS / "corpus"],
+            target_of(own),
+            Selection(tags=["zebra"]),
+            journal=journal,
+            run_id=RUN_ID,
+            now=now,
+        )
+
+
+def test_a_bucket_that_was_there_before_is_never_deleted(
+    own: anys3.Server, journal: Journal, tmp_path: Path
+) -> None:
+    assert client_of(own).request("PUT", "/precious-bucket").status == 200
+    steps = [
+        {"$operation": {"name": "CreateBucket", "params": {"Bucket": "precious-bucket"}}},
+        {"$http": {"method": "PUT", "path": "/precious-bucket"}},
+    ]
+    row = {"id": "own-0001", "group": "own", "kind": "api", "title": "t", "tags": ["tier-1"], "steps": steps}
+    (tmp_path / "own.json").write_text(json.dumps({"vectors": [row]}), "utf-8")
+    running.run([tmp_path], target_of(own), journal=journal, run_id=RUN_ID, now=now)
+    assert client_of(own).request("DELETE", "/precious-bucket").status == 204
