@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 _MAX_HEAD_BYTES = 1 << 17
@@ -32,10 +33,17 @@ class Answer:
 class AnswerReader:
     """Reads one final answer out of bytes that arrive in pieces (RFC 9112)."""
 
-    def __init__(self, method: str, *, final: bool = True) -> None:
-        """Read the answer to a request of that method; an interim one is the answer unless `final`."""
+    def __init__(
+        self, method: str, *, final: bool = True, sink: Callable[[bytes], None] | None = None
+    ) -> None:
+        """Read the answer to a request of that method; an interim one is the answer unless `final`.
+
+        With a `sink` the body goes there as it comes, however long, and the answer has none.
+        """
         self._method = method
         self._final = final
+        self._sink = sink
+        self._read_bytes = 0
         self._interim: tuple[int, ...] = ()
         self._head: Answer | None = None
         self._remaining = 0
@@ -61,14 +69,14 @@ class AnswerReader:
         elif self._remaining:
             piece = data if self._kind == "close" else data[: self._remaining]
             data = data[len(piece) :]
-            self._remaining -= len(piece)
-            self._pieces.append(piece)
+            self._remaining -= 0 if self._kind == "close" else len(piece)
+            self._take(piece)
         return (self._whole() if not self._remaining else None), data
 
     def end(self, data: bytes) -> Answer | None:
         """Return the answer if the end of the connection makes it whole."""
         if self._head is not None and self._kind == "close":
-            self._pieces.append(data)
+            self._take(data)
             return self._whole()
         return None
 
@@ -78,8 +86,7 @@ class AnswerReader:
             return "the server closed the connection " + (
                 f"after {len(data)} bytes of an answer's head" if data else "without an answer"
             )
-        read = sum(map(len, self._pieces))
-        return f"the server closed the connection after {read} bytes of the body of a {self._head.status}"
+        return f"the server closed the connection after {self._read_bytes} bytes of the body of a {self._head.status}"
 
     def _begin(self, head: Answer) -> None:
         self._head = head
@@ -89,11 +96,11 @@ class AnswerReader:
         if codings.endswith("chunked"):
             self._kind, self._remaining = "chunked", 1
         elif (length := head.header("content-length")) is not None:
-            if not length.isdigit() or int(length) > _MAX_BODY_BYTES:
+            if not length.isdigit() or (int(length) > _MAX_BODY_BYTES and self._sink is None):
                 raise ValueError(f"content-length is {length!r}; expected 0 to {_MAX_BODY_BYTES}")
             self._remaining = int(length)
         else:
-            self._kind, self._remaining = "close", _MAX_BODY_BYTES
+            self._kind, self._remaining = "close", 1
 
     def _feed_chunks(self, data: bytes) -> bytes:
         while True:
@@ -109,7 +116,7 @@ class AnswerReader:
                 return self._feed_trailers(data, end)
             if len(data) < end + 2 + size + 2:
                 return data
-            self._pieces.append(data[end + 2 : end + 2 + size])
+            self._take(data[end + 2 : end + 2 + size])
             data = data[end + 2 + size + 2 :]
 
     def _feed_trailers(self, data: bytes, end: int) -> bytes:
@@ -121,6 +128,15 @@ class AnswerReader:
             return data
         self._remaining = 0
         return data[close + 4 :]
+
+    def _take(self, piece: bytes) -> None:
+        self._read_bytes += len(piece)
+        if self._sink is not None:
+            self._sink(piece)
+        elif self._read_bytes > _MAX_BODY_BYTES:
+            raise ValueError(f"the body is longer than {_MAX_BODY_BYTES} bytes")
+        else:
+            self._pieces.append(piece)
 
     def _whole(self) -> Answer:
         assert self._head is not None

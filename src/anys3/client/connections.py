@@ -25,11 +25,11 @@ class ExchangeError(Exception):
     """A request that got no whole answer."""
 
 
-class Unreachable(ExchangeError):  # noqa: N818 -- named for what happened
+class Unreachable(ExchangeError):
     """No connection could be made: name, route, refused, or TLS."""
 
 
-class NoAnswer(ExchangeError):  # noqa: N818
+class NoAnswer(ExchangeError):
     """The server closed the connection before the answer was whole; `partial` is what had come."""
 
     def __init__(self, sentence: str, partial: bytes = b"") -> None:
@@ -38,7 +38,7 @@ class NoAnswer(ExchangeError):  # noqa: N818
         self.partial = partial
 
 
-class Stalled(ExchangeError):  # noqa: N818
+class Stalled(ExchangeError):
     """The server neither answered nor closed the connection in time."""
 
 
@@ -85,13 +85,22 @@ class Connection:
         except OSError:
             return
 
-    def read_answer(self, method: str, timeout_s: float | None = None, *, final: bool = True) -> Answer:
+    def read_answer(
+        self,
+        method: str,
+        timeout_s: float | None = None,
+        *,
+        final: bool = True,
+        sink: Callable[[bytes], None] | None = None,
+    ) -> Answer:
         """Read one answer; 1xx before it are counted in `interim`, or are the answer unless `final`.
+
+        With a `sink` the body goes there, a piece at a time, and is not in the answer.
 
         Raises NoAnswer and Stalled; ValueError if the bytes are not an HTTP answer.
         """
         deadline = time.monotonic() + (timeout_s or self._timeout_s)
-        reader = AnswerReader(method, final=final)
+        reader = AnswerReader(method, final=final, sink=sink)
         while True:
             answer, self._received = reader.feed(self._received)
             if answer is not None:
