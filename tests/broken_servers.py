@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import itertools
 import pkgutil
 import ssl
 import sys
@@ -89,6 +90,7 @@ class BreakableServer:
         self.port = self.sockets[0].getsockname()[1]
         self.url = f"{'https' if is_tls else 'http'}://{HOST}:{self.port}"
         self.ready = threading.Event()
+        self.run_numbers = itertools.count()
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> BreakableServer:
@@ -126,8 +128,12 @@ class BreakableServer:
         await serve(self.app, self.sockets, self.context, self.stop, limits, on_ready=self.ready.set)
 
     @contextlib.contextmanager
-    def ground(self, folder: Path, run_id: str = "r0000000") -> Iterator[Ground]:
-        """A ground to run checks on, with the run's bucket; all is taken away at the end."""
+    def ground(self, folder: Path) -> Iterator[Ground]:
+        """A ground to run checks on, with the run's bucket; all is taken away at the end.
+
+        Each has a run id of its own: what can't be deleted, after a breakage, is in nobody's way.
+        """
+        run_id = f"r{next(self.run_numbers):07}"
         dialer = Dialer(parse(self.url), TIMEOUT_S, self.ca_file or None)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{run_id}.jsonl"
