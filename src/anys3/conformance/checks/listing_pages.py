@@ -1,0 +1,315 @@
+"""Pages of listings: LIST-05, LIST-07 to LIST-16, LIST-22, and the pages of LIST-25."""
+
+from __future__ import annotations
+
+import base64
+import re
+from itertools import pairwise
+from urllib.parse import unquote_plus
+
+from anys3.conformance.listings import keys_of, listed, listed_v1, pages, prefixes_of, put_keys
+from anys3.conformance.probe import Probe
+from anys3.conformance.registry import check
+from anys3.conformance.replies import Reply, equal, require
+
+_DELIMITER = ("delimiter", "/")
+_TWO = ("max-keys", "2")
+_ENCODED = ("encoding-type", "url")
+_FIVE = ("a", "b", "c", "d", "e")
+_ROLLED = ("a", "b/1", "b/2", "b/3", "c", "d/1", "d/2", "e")
+
+
+@check("LIST-05", operation="ListObjectsV2")
+def common_prefixes_once(probe: Probe) -> None:
+    """Each common prefix appears once in all pages together, in one order with the objects."""
+    put_keys(probe, *_ROLLED)
+    found = [_entries(probe, page) for page in pages(probe, _DELIMITER, _TWO)]
+    flat = [entry for page in found for entry in page]
+    equal(sorted(flat), ["a", "b/", "c", "d/", "e"], "keys and common prefixes of all pages")
+    for before, after in pairwise(page for page in found if page):
+        require(max(before) < min(after), f"pages in one merged order: expected it, got {found!r}")
+
+
+@check("LIST-05", operation="ListObjectsV2")
+def common_prefixes_count(probe: Probe) -> None:
+    """A common prefix counts as one entry: KeyCount is the number of both, and at most max-keys."""
+    put_keys(probe, *_ROLLED)
+    for page in pages(probe, _DELIMITER, _TWO):
+        entries = _entries(probe, page)
+        equal(page.text("KeyCount"), str(len(entries)), f"KeyCount of a page with {entries!r}")
+        require(
+            len(entries) <= 2, f"a page of max-keys=2 with a delimiter: expected 2 entries, got {entries!r}"
+        )
+
+
+@check("LIST-07", operation="ListObjectsV2")
+def thousand_keys_at_most(probe: Probe) -> None:
+    """max-keys is 1000 where it is not given, and where more is asked for."""
+    put_keys(probe, "a")
+    equal(listed(probe).text("MaxKeys"), "1000", "MaxKeys where max-keys is not given")
+    equal(listed(probe, ("max-keys", "5000")).text("MaxKeys"), "1000", "MaxKeys with max-keys=5000")
+
+
+@check("LIST-07", operation="ListObjectsV2")
+def fewer_keys_if_asked(probe: Probe) -> None:
+    """A page has no more entries than max-keys asks for."""
+    put_keys(probe, *_FIVE)
+    reply = listed(probe, ("max-keys", "3"))
+    equal(reply.text("MaxKeys"), "3", "MaxKeys with max-keys=3")
+    found = keys_of(probe, reply)
+    require(len(found) <= 3, f"a page of max-keys=3: expected at most 3 keys, got {found!r}")
+
+
+@check("LIST-08", operation="ListObjectsV2")
+def no_keys_asked_for(probe: Probe) -> None:
+    """A page of max-keys=0 is empty, and not truncated."""
+    put_keys(probe, "a", "b/c")
+    for query in ((), (_DELIMITER,)):
+        reply = listed(probe, ("max-keys", "0"), *query)
+        found = (_entries(probe, reply), reply.text("IsTruncated"), reply.text("NextContinuationToken"))
+        equal(found, ([], "false", None), f"entries, IsTruncated and token of a page of max-keys=0 {query}")
+
+
+@check("LIST-09", operation="ListObjectsV2")
+def wrong_max_keys(probe: Probe) -> None:
+    """max-keys that is negative or no number is refused with 400 InvalidArgument."""
+    for value in ("-1", "x", "1.5"):
+        reply = probe.list_keys(("max-keys", value))
+        reply.expect("400 InvalidArgument", about=f"a listing with max-keys={value}")
+
+
+@check("LIST-10", operation="ListObjectsV2")
+def truncated_with_token(probe: Probe) -> None:
+    """A page has a token exactly if IsTruncated is true, and then there is more."""
+    put_keys(probe, *_FIVE)
+    found = list(pages(probe, _TWO))
+    equal([key for page in found for key in keys_of(probe, page)], list(_FIVE), "the keys of all pages")
+    for page in found:
+        is_truncated, token = page.text("IsTruncated"), page.text("NextContinuationToken")
+        require(
+            is_truncated in ("true", "false"), f"IsTruncated: expected true or false, got {is_truncated!r}"
+        )
+        equal(token is not None, is_truncated == "true", f"a token where IsTruncated is {is_truncated}")
+    require(_entries(probe, found[-1]), "the page after a truncated one: expected entries, got none")
+
+
+@check("LIST-10", operation="ListObjectsV2")
+def last_page_full(probe: Probe) -> None:
+    """A page that holds exactly all that is left is not truncated."""
+    put_keys(probe, "a", "b/1", "b/2")
+    for what, query, expected in (
+        ("three keys and max-keys=3", [("max-keys", "3")], 3),
+        ("a key, a common prefix and max-keys=2", [_DELIMITER, _TWO], 2),
+    ):
+        reply = listed(probe, *query)
+        found = (len(_entries(probe, reply)), reply.text("IsTruncated"), reply.text("NextContinuationToken"))
+        equal(found, (expected, "false", None), f"entries, IsTruncated and token of {what}")
+
+
+@check("LIST-11", operation="ListObjectsV2")
+def resumes_after_deleted(probe: Probe) -> None:
+    """A token resumes strictly after the last entry of its page, even if that was deleted meanwhile."""
+    put_keys(probe, *_FIVE)
+    first = listed(probe, _TWO)
+    equal(keys_of(probe, first), ["a", "b"], "the keys of the first page")
+    token = _token(first)
+    with probe.setting_up("an object could not be deleted"):
+        probe.delete(probe.key("b")).expect("204", "200")
+    put_keys(probe, "aa", "bb")
+    rest = keys_of(probe, listed(probe, ("continuation-token", token)))
+    equal(rest, ["bb", "c", "d", "e"], "the keys after a page whose last key was deleted")
+
+
+@check("LIST-11", operation="ListObjectsV2")
+def resumes_after_common_prefix(probe: Probe) -> None:
+    """A token resumes behind a common prefix with all its keys, new ones too."""
+    put_keys(probe, "a/1", "a/2", "b")
+    first = listed(probe, _DELIMITER, ("max-keys", "1"))
+    equal(_entries(probe, first), ["a/"], "the entries of the first page")
+    token = _token(first)
+    put_keys(probe, "a/0", "a/zz")
+    rest = listed(probe, _DELIMITER, ("continuation-token", token))
+    equal((keys_of(probe, rest), prefixes_of(probe, rest)), (["b"], []), "the entries behind a common prefix")
+
+
+@check("LIST-12", operation="ListObjectsV2")
+def empty_token(probe: Probe) -> None:
+    """An empty continuation token is refused with 400 InvalidArgument."""
+    put_keys(probe, "a")
+    reply = probe.list_keys(("continuation-token", "")).expect("400 InvalidArgument", "200")
+    if reply.status == 200:
+        equal(keys_of(probe, reply), ["a"], "the keys of the page that an empty token led to")
+        probe.report("an empty continuation token is accepted, and leads to the first page")
+
+
+@check("LIST-12", operation="ListObjectsV2")
+def forged_token(probe: Probe) -> None:
+    """A token that was not issued never leads to a 5xx or out of the prefix, and should be refused."""
+    put_keys(probe, "a/1", "b/1", "b/2", "c/1")
+    inside = base64.b64encode(probe.key("c/").encode()).decode()
+    for token in ("x", "AAAA", "..", "%", "\U0001f600", probe.key("a/1"), inside, "1" * 1500):
+        reply = probe.list_keys(("prefix", probe.key("b/")), ("continuation-token", token))
+        _expect_within(probe, reply, f"the forged token {token[:40]!r}")
+        if reply.status == 200:
+            probe.report(f"the token {token[:40]!r}, which was not issued, is accepted")
+
+
+@check("LIST-12", operation="ListObjectsV2")
+def token_of_other_prefix(probe: Probe) -> None:
+    """A token that was issued for another prefix never leads out of the prefix asked for."""
+    put_keys(probe, "a/1", "b/1", "b/2", "c/1", "c/2")
+    for other in ("a", "c/"):
+        query = [("prefix", probe.key("" if other == "a" else other)), ("max-keys", "1")]
+        token = _token(listed(probe, *query))
+        reply = probe.list_keys(("prefix", probe.key("b/")), ("continuation-token", token))
+        _expect_within(probe, reply, "a token of another prefix")
+
+
+@check("LIST-13", operation="ListObjectsV2")
+def token_stays_valid(probe: Probe) -> None:
+    """A token leads to the same page again after other pages were read and other keys written."""
+    put_keys(probe, *_FIVE)
+    token = ("continuation-token", _token(listed(probe, _TWO)))
+    first = keys_of(probe, listed(probe, _TWO, token))
+    equal(len([key for page in pages(probe, _TWO) for key in keys_of(probe, page)]), 5, "the number of keys")
+    put_keys(probe, "f", "a0")
+    again = keys_of(probe, listed(probe, _TWO, token))
+    equal((first, again), (["c", "d"], ["c", "d"]), "the page that one token leads to, twice")
+
+
+@check("LIST-14", operation="ListObjectsV2")
+def starts_after_key(probe: Probe) -> None:
+    """A listing begins strictly after start-after, whether or not that is a key, and echoes it."""
+    put_keys(probe, "a", "b", "c")
+    for start, expected in (("a", ["b", "c"]), ("aa", ["b", "c"]), ("A", ["a", "b", "c"]), ("c", [])):
+        reply = listed(probe, ("start-after", probe.key(start)))
+        equal(keys_of(probe, reply), expected, f"the keys after {start!r}")
+        equal(reply.text("StartAfter"), probe.key(start), "the StartAfter that is echoed")
+
+
+@check("LIST-14", operation="ListObjectsV2")
+def token_before_start_after(probe: Probe) -> None:
+    """With a continuation token, start-after is ignored."""
+    put_keys(probe, *_FIVE)
+    for start in ("a", "d"):
+        token = _token(listed(probe, ("max-keys", "1"), ("start-after", probe.key("a"))))
+        query = [("continuation-token", token), ("start-after", probe.key(start))]
+        found = keys_of(probe, listed(probe, *query))
+        equal(found, ["c", "d", "e"], f"the keys after a token, with start-after {start!r} beside it")
+
+
+@check("LIST-15", operation="ListObjectsV2")
+def encodes_names(probe: Probe) -> None:
+    """encoding-type=url encodes Key, Prefix, Delimiter, StartAfter and common prefixes, and is echoed."""
+    put_keys(probe, "é 1", "é 2", "é 3+x", "é 4+y")
+    query = (("prefix", probe.key("é ")), ("delimiter", "+x"), ("start-after", probe.key("é 1")))
+    reply = listed(probe, _ENCODED, *query)
+    equal(reply.text("EncodingType"), "url", "the EncodingType that is echoed")
+    expected = {
+        "Prefix": [probe.key("é ")],
+        "Delimiter": ["+x"],
+        "StartAfter": [probe.key("é 1")],
+        "Contents/Key": [probe.key("é 2"), probe.key("é 4+y")],
+        "CommonPrefixes/Prefix": [probe.key("é 3+x")],
+    }
+    for path, values in expected.items():
+        found = reply.texts(path)
+        is_encoded = all(re.fullmatch("[!-~]+", text) for text in found)
+        require(is_encoded, f"{path} with encoding-type=url: expected percent-encoded text, got {found!r}")
+        equal([unquote_plus(text) for text in found], values, f"{path}, decoded from {found!r}")
+
+
+@check("LIST-15", operation="ListObjectsV2")
+def tokens_not_encoded(probe: Probe) -> None:
+    """Tokens are not encoded: one works as it stands in a page with encoding-type=url."""
+    put_keys(probe, "a b+é/1", "a b+é/2", "a b+é/3")
+    query = (_ENCODED, ("max-keys", "1"))
+    found = [unquote_plus(key) for page in pages(probe, *query) for key in page.texts("Contents/Key")]
+    equal(found, [probe.key(f"a b+é/{number}") for number in (1, 2, 3)], "the keys of all pages, decoded")
+
+
+@check("LIST-16", operation="ListObjectsV2")
+def encoded_keys_decode(probe: Probe) -> None:
+    """Encoded keys decode, as forms do, to what was stored; plus is %2B, percent %25, and / stays raw."""
+    names = sorted(
+        (" ", "%", "%2F", "+", "a b", "a&b=c", "a/b", "<x>", "é", "~-._", "\U0001f600"), key=str.encode
+    )
+    put_keys(probe, *names)
+    encoded = listed(probe, _ENCODED).texts("Contents/Key")
+    equal(
+        [unquote_plus(key) for key in encoded], [probe.key(name) for name in names], f"{encoded!r}, decoded"
+    )
+    for key, name in zip(encoded, names, strict=True):
+        equal(key.count("/"), probe.key(name).count("/"), f"raw slashes in {key!r}")
+        require(
+            "%" not in name or "%25" in key, f"the key {name!r}: expected %25 for the percent, got {key!r}"
+        )
+    if any("+" in key for key in encoded):
+        probe.report("encoding-type=url sends + for a space, not %20, as AWS does")
+
+
+@check("LIST-22", operation="ListObjectsV2")
+def stable_keys_once(probe: Probe) -> None:
+    """Keys that exist during all pages of a listing appear exactly once, whatever else changes."""
+    stable, passing = ("b", "d", "f", "h", "j"), ("c", "e", "g", "i")
+    put_keys(probe, *stable, *passing)
+    found: list[str] = []
+    for number, page in enumerate(pages(probe, _TWO)):
+        found += keys_of(probe, page)
+        if number < len(passing):
+            with probe.setting_up("an object could not be deleted"):
+                probe.delete(probe.key(passing[number])).expect("204", "200")
+            put_keys(probe, f"z{number}", *((f"a{number}", f"a{number}b") if number % 2 else ()))
+    kept = [key for key in found if key in stable]
+    equal(kept, list(stable), f"the keys that existed during all pages, of {found!r}")
+
+
+@check("LIST-25", operation="ListObjects")
+def version_1_pages(probe: Probe) -> None:
+    """Pages of version 1 without a delimiter are resumed with the last key as the marker."""
+    put_keys(probe, *_FIVE)
+    found, marker = [], ""
+    for _ in _FIVE:
+        reply = listed_v1(probe, _TWO, ("marker", marker))
+        keys = reply.texts("Contents/Key")
+        found.append((keys_of(probe, reply), reply.text("IsTruncated")))
+        if reply.text("IsTruncated") != "true" or not keys:
+            break
+        marker = keys[-1]
+    expected = [(["a", "b"], "true"), (["c", "d"], "true"), (["e"], "false")]
+    equal(found, expected, "keys and IsTruncated of the pages of five keys with max-keys=2")
+
+
+@check("LIST-25", operation="ListObjects")
+def version_1_next_marker(probe: Probe) -> None:
+    """Truncated pages of version 1 with a delimiter have a NextMarker that leads to the rest."""
+    put_keys(probe, *_ROLLED)
+    found, marker = [], ""
+    for _ in _ROLLED:
+        reply = listed_v1(probe, _DELIMITER, _TWO, ("marker", marker))
+        found += _entries(probe, reply)
+        if reply.text("IsTruncated") != "true":
+            break
+        marker = reply.need_text("NextMarker")
+    equal(found, ["a", "b/", "c", "d/", "e"], "keys and common prefixes of all pages of version 1")
+
+
+# --- within --------------------------------------------------------------------------------------------------
+
+
+def _entries(probe: Probe, reply: Reply) -> list[str]:
+    """Return the keys and common prefixes of a page in one order."""
+    return sorted([*keys_of(probe, reply), *prefixes_of(probe, reply)])
+
+
+def _token(reply: Reply) -> str:
+    return reply.need_text("NextContinuationToken")
+
+
+def _expect_within(probe: Probe, reply: Reply, what: str) -> None:
+    """Raise Failed unless the answer is a refusal, or a page of keys below `b/`."""
+    reply.expect("200", "4xx", about=f"a listing with {what}")
+    if reply.status == 200:
+        entries = _entries(probe, reply)
+        is_within = all(entry.startswith("b/") for entry in entries)
+        require(is_within, f"a listing of the prefix 'b/' with {what}: expected keys of it, got {entries!r}")
