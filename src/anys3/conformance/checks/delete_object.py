@@ -1,0 +1,87 @@
+"""DeleteObject: DEL-01 to DEL-06."""
+
+from __future__ import annotations
+
+from anys3.conformance.probe import CONTENT, Probe
+from anys3.conformance.registry import check
+from anys3.conformance.replies import equal
+
+_OTHER_VERSIONS = ("abc", "UIORUnfndfiufdisojhr398493jfdkjFJjkndnqUifhnw89493jJFJ")
+
+
+@check("DEL-01", operation="DeleteObject", quick=True)
+def existing_key(probe: Probe) -> None:
+    """Deleting an object answers 204."""
+    probe.delete(probe.given_object()).expect("204", about="DELETE of an object")
+
+
+@check("DEL-02", operation="DeleteObject")
+def missing_key(probe: Probe) -> None:
+    """Deleting a key that is not there answers 204, and so does deleting an object twice."""
+    probe.delete(probe.key("never")).expect("204", about="DELETE of a key that never was")
+    key = probe.given_object()
+    with probe.setting_up("an object could not be deleted"):
+        probe.delete(key).expect("204")
+    probe.delete(key).expect("204", about="DELETE of an object that is already deleted")
+
+
+@check("DEL-03", operation="DeleteObject")
+def missing_bucket(probe: Probe) -> None:
+    """Deleting in a bucket that does not exist answers NoSuchBucket."""
+    reply = probe.request("DELETE", probe.path(probe.key(), probe.missing_bucket))
+    reply.expect("404 NoSuchBucket", about="DELETE in a missing bucket")
+
+
+@check("DEL-04", operation="DeleteObject")
+def gone_for_reads(probe: Probe) -> None:
+    """After a DELETE, GET and HEAD answer 404."""
+    key = probe.given_object()
+    probe.delete(key).expect("204", about="DELETE of an object")
+    probe.get(key).expect("404", about="GET after DELETE")
+    probe.head(key).expect("404", about="HEAD after DELETE")
+
+
+@check("DEL-04", operation="DeleteObject")
+def gone_from_listings(probe: Probe) -> None:
+    """After a DELETE, listings omit the key, and show the others."""
+    key, other = probe.given_object("deleted"), probe.given_object("stays")
+    probe.delete(key).expect("204", about="DELETE of an object")
+    listed = probe.list_keys().expect("200").texts("Contents/Key")
+    equal(listed, [other], "the keys that are listed after a DELETE")
+
+
+@check("DEL-05", operation="DeleteObject")
+def keys_below_stay(probe: Probe) -> None:
+    """Deleting `a/` does not touch `a/b`."""
+    folder, below = probe.given_object("a/", b""), probe.given_object("a/b")
+    probe.delete(folder).expect("204", about="DELETE of a key that ends in a slash")
+    probe.expect_content(below, CONTENT, about="the object a/b after a/ was deleted")
+    probe.expect_no_object(folder, about="the object a/ after it was deleted")
+
+
+@check("DEL-05", operation="DeleteObject")
+def key_without_slash_stays(probe: Probe) -> None:
+    """Deleting `a/` does not touch `a`."""
+    plain, folder = probe.given_object("a"), probe.given_object("a/", b"")
+    probe.delete(folder).expect("204", about="DELETE of a key that ends in a slash")
+    probe.expect_content(plain, CONTENT, about="the object a after a/ was deleted")
+    probe.expect_no_object(folder, about="the object a/ after it was deleted")
+
+
+@check("DEL-06", operation="DeleteObject")
+def version_null(probe: Probe) -> None:
+    """Deleting the versionId `null` deletes the object."""
+    key = probe.given_object()
+    probe.delete(key, query=[("versionId", "null")]).expect("204", about="DELETE with versionId=null")
+    probe.expect_no_object(key, about="the object after DELETE with versionId=null")
+
+
+@check("DEL-06", operation="DeleteObject")
+def other_versions(probe: Probe) -> None:
+    """Deleting another versionId never deletes the object."""
+    key = probe.given_object()
+    for version in _OTHER_VERSIONS:
+        reply = probe.delete(key, query=[("versionId", version)])
+        tried = f"DELETE with versionId={version}"
+        reply.expect("204", "400 InvalidArgument", "404 NoSuchVersion", about=tried)
+        probe.expect_content(key, CONTENT, about=f"the object after {tried}")
