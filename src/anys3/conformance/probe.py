@@ -249,6 +249,30 @@ class Probe:
             except _Waits:
                 return None
 
+    def send_short(self, draft: Draft, body: bytes, seconds: float) -> Reply | None:
+        """Send a draft with fewer bytes than it announces, and end the connection.
+
+        Returns what is answered in that time, None if nothing is. Without TLS the server sees the end before
+        it answers; TLS can't be half closed, and it sees it only once this returns.
+        """
+        self._write_down(draft)
+
+        def exchange(data: bytes) -> Answer:
+            try:
+                connection.send(data)
+                if not self.ground.endpoint.is_tls:
+                    connection.end_sending()
+                return connection.read_answer(draft.method, seconds)
+            except (NoAnswer, Stalled):
+                raise _Waits from None
+
+        with self.connect() as connection:
+            try:
+                return self._sent(draft, body, exchange)
+            except _Waits:
+                self._keep(_recorded(draft, body, None, "no answer before the connection was ended", 0.0))
+                return None
+
     def put(self, key: str, body: bytes = CONTENT, headers: _Fields = (), query: _Query = ()) -> Reply:
         """PUT an object of the run's bucket."""
         return self.request("PUT", self.path(key), query, headers, body)
