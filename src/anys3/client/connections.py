@@ -156,20 +156,37 @@ class Dialer:
     timeout_s: float = 30.0
     ca_file: str | None = None
 
-    def connect(self, *, server_name: str | None = None, context: ssl.SSLContext | None = None) -> Connection:
+    def addresses(self) -> list[str]:
+        """Return the addresses that the endpoint's host has now, each once; empty if they are not known."""
+        if is_localhost(self.endpoint.host):
+            return []
+        try:
+            found = socket.getaddrinfo(self.endpoint.host, self.endpoint.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return []
+        return list(dict.fromkeys(str(row[4][0]) for row in found))
+
+    def connect(
+        self,
+        *,
+        server_name: str | None = None,
+        context: ssl.SSLContext | None = None,
+        address: str | None = None,
+    ) -> Connection:
         """Return a new connection. `server_name` is asked for and verified in place of the endpoint's host.
 
-        Raises Unreachable: nobody listens there, or TLS could not be agreed on.
+        `address` is one of `addresses()`, to choose among them. Raises Unreachable: nobody listens there,
+        or TLS could not be agreed on.
         """
         host = self.endpoint.host
-        addresses = ["127.0.0.1", "::1"] if is_localhost(host) else [host]
-        error: OSError | None = None
-        for address in addresses:
+        by_name = ["127.0.0.1", "::1"] if is_localhost(host) else [host]
+        error: OSError | UnicodeError | None = None
+        for where in [address] if address else by_name:
             try:
-                connected = socket.create_connection((address, self.endpoint.port), self.timeout_s)
+                connected = socket.create_connection((where, self.endpoint.port), self.timeout_s)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return self._secured(connected, server_name or host, context)
-            except OSError as found:
+            except (OSError, UnicodeError) as found:  # no IDNA name is a UnicodeError
                 error = error or found
         raise Unreachable(f"{self.endpoint.url}: {error}") from error
 
