@@ -1,0 +1,300 @@
+"""Bodies in aws-chunked framing, signed and not: PAY-05 to PAY-09, PAY-16 and PAY-17."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from anys3.client.signing import (
+    STREAMING_SIGNED,
+    STREAMING_SIGNED_TRAILER,
+    STREAMING_UNSIGNED_TRAILER,
+    UNSIGNED_PAYLOAD,
+)
+from anys3.conformance.probe import Probe
+from anys3.conformance.registry import check
+from anys3.conformance.replies import Reply, equal, require
+from anys3.protocol import checksums
+
+CHUNKS = (b"a" * 8192, b"b" * 8192, b"the end")
+BODY = b"".join(CHUNKS)
+CRC32 = "x-amz-checksum-crc32"
+_MODES = (STREAMING_UNSIGNED_TRAILER, STREAMING_SIGNED, STREAMING_SIGNED_TRAILER)
+_MISMATCH = "403 SignatureDoesNotMatch"
+_INCOMPLETE = "400 IncompleteBody"
+_SIGNATURE_MARK = b";chunk-signature="
+
+
+def crc32(data: bytes) -> str:
+    """Return a CRC32 as a header or trailer has it."""
+    return checksums.encode(checksums.digest("CRC32", data))
+
+
+def stream(
+    probe: Probe,
+    mode: str,
+    chunks: Sequence[bytes] = CHUNKS,
+    *,
+    key: str = "object",
+    bend: Callable[[bytes], bytes] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """PUT those chunks in a streaming mode, with a trailer of their CRC32 where the mode has one."""
+    trailers = [(CRC32, crc32(b"".join(chunks)))] if mode.endswith("TRAILER") else []
+    return probe.put_chunked(
+        probe.key(key), chunks, mode=mode, trailers=trailers, headers=headers or {}, bend=bend
+    )
+
+
+def _etag(data: bytes) -> str:
+    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+
+
+def _replaced(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    return lambda wire: wire.replace(old, new, 1)
+
+
+def _replaced_by(other: bytes, _: bytes) -> bytes:
+    return other
+
+
+def _cut_behind(mark: bytes, more: int, wire: bytes) -> bytes:
+    return wire[: wire.index(mark) + more]
+
+
+def _expect_refused(
+    probe: Probe, mode: str, bend: Callable[[bytes], bytes], what: str, *expected: str
+) -> None:
+    """Raise Failed unless a damaged stream is refused, and leaves no object."""
+    stream(probe, mode, bend=bend).expect(*expected, about=f"{mode} with {what}")
+    probe.expect_no_object(probe.key(), about=f"the object of a {mode} with {what}")
+
+
+def _expect_stored(probe: Probe, mode: str) -> None:
+    stream(probe, mode).expect("200", about=f"PUT with {mode}")
+    probe.expect_content(probe.key(), BODY, about=f"the object that was sent with {mode}")
+
+
+@check("PAY-05", operation="PutObject")
+def unsigned_stream_with_trailer(probe: Probe) -> None:
+    """A body in `STREAMING-UNSIGNED-PAYLOAD-TRAILER`, the default of current SDKs over HTTPS, is decoded."""
+    _expect_stored(probe, STREAMING_UNSIGNED_TRAILER)
+
+
+@check("PAY-05", operation="PutObject")
+def trailer_is_verified(probe: Probe) -> None:
+    """A stream whose trailer is not the checksum of its bytes is refused, and nothing is stored."""
+    damaged, wrong = _replaced(b"bbb", b"bxb"), _replaced(crc32(BODY).encode(), crc32(b"x").encode())
+    for bend, what in ((damaged, "a changed byte"), (wrong, "the checksum of other bytes")):
+        _expect_refused(probe, STREAMING_UNSIGNED_TRAILER, bend, what, "400 BadDigest")
+
+
+@check("PAY-06", operation="PutObject")
+def signed_chunks(probe: Probe) -> None:
+    """A body in `STREAMING-AWS4-HMAC-SHA256-PAYLOAD` is decoded."""
+    _expect_stored(probe, STREAMING_SIGNED)
+
+
+def _zeroed(wire: bytes, at: int) -> bytes:
+    """Return a stream with zeros in place of the signature that follows its mark at `at`."""
+    start = at + len(_SIGNATURE_MARK)
+    return wire[:start] + b"0" * 64 + wire[start + 64 :]
+
+
+@check("PAY-06", operation="PutObject")
+def every_chunk_is_verified(probe: Probe) -> None:
+    """A chunk with other bytes or another signature than it should have is refused, whichever it is."""
+    for bend, what in (
+        (_replaced(b"aaa", b"axa"), "a change in its first chunk"),
+        (_replaced(b"bbb", b"bxb"), "a change in its second chunk"),
+        (_replaced(b"the end", b"the End"), "a change in its last chunk"),
+        (lambda wire: _zeroed(wire, wire.index(_SIGNATURE_MARK)), "a wrong first signature"),
+        (lambda wire: _zeroed(wire, wire.rindex(_SIGNATURE_MARK)), "a wrong signature of the empty chunk"),
+    ):
+        _expect_refused(probe, STREAMING_SIGNED, bend, what, _MISMATCH)
+
+
+def _without_signatures(wire: bytes) -> bytes:
+    first, *rest = wire.split(_SIGNATURE_MARK)
+    return first + b"".join(piece[64:] for piece in rest)
+
+
+@check("PAY-06", operation="PutObject")
+def chunks_without_signatures(probe: Probe) -> None:
+    """Chunks without signatures are refused where signed ones were announced."""
+    _expect_refused(probe, STREAMING_SIGNED, _without_signatures, "no signatures", _MISMATCH, "400")
+
+
+@check("PAY-06", operation="PutObject")
+def false_chunk_size(probe: Probe) -> None:
+    """A chunk that says it is longer than the body is refused: no size gets around the signature."""
+    for size in (b"7fffffff", b"ffffffffffffffff"):
+        wire = size + _SIGNATURE_MARK + b"0" * 64 + b"\r\n" + BODY
+        bend = partial(_replaced_by, wire)
+        _expect_refused(probe, STREAMING_SIGNED, bend, "a chunk that is said to be huge", "400", "403")
+
+
+@check("PAY-07", operation="PutObject")
+def signed_trailer(probe: Probe) -> None:
+    """A body in `STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER` is decoded."""
+    _expect_stored(probe, STREAMING_SIGNED_TRAILER)
+
+
+@check("PAY-07", operation="PutObject")
+def chunks_before_a_trailer_are_verified(probe: Probe) -> None:
+    """Before a signed trailer, too, a chunk with other bytes or another signature is refused."""
+    changed = BODY.replace(b"aaa", b"axa", 1)
+
+    def bend(wire: bytes) -> bytes:
+        return wire.replace(b"aaa", b"axa", 1).replace(crc32(BODY).encode(), crc32(changed).encode())
+
+    for one, what in (
+        (bend, "a changed chunk and a trailer that fits it"),
+        (lambda wire: _zeroed(wire, wire.index(_SIGNATURE_MARK)), "a wrong signature of its first chunk"),
+        (lambda wire: _zeroed(wire, wire.rindex(_SIGNATURE_MARK)), "a wrong signature of the empty chunk"),
+    ):
+        _expect_refused(probe, STREAMING_SIGNED_TRAILER, one, what, _MISMATCH)
+
+
+@check("PAY-07", operation="PutObject")
+def trailer_signature(probe: Probe) -> None:
+    """A trailer whose signature is wrong or missing is refused."""
+    mark = b"x-amz-trailer-signature:"
+
+    def forged(wire: bytes) -> bytes:
+        head, _, tail = wire.partition(mark)
+        return head + mark + b"0" * 64 + tail[64:]
+
+    def missing(wire: bytes) -> bytes:
+        return wire.partition(mark)[0] + b"\r\n"
+
+    mode = STREAMING_SIGNED_TRAILER
+    _expect_refused(probe, mode, forged, "a wrong trailer signature", _MISMATCH)
+    _expect_refused(probe, mode, missing, "no trailer signature", _MISMATCH, "400")
+
+
+@check("PAY-08", operation="PutObject")
+def decoded_length_is_required(probe: Probe) -> None:
+    """A stream without `x-amz-decoded-content-length` is refused."""
+    for mode in _MODES:
+        reply = stream(probe, mode, headers={"x-amz-decoded-content-length": ""})
+        reply.expect("411 MissingContentLength", about=f"{mode} without its decoded length")
+    probe.expect_no_object(probe.key(), about="the object of a refused stream")
+
+
+@check("PAY-08", operation="PutObject")
+def decoded_length_must_be_true(probe: Probe) -> None:
+    """A stream of more or fewer bytes than `x-amz-decoded-content-length` says is refused."""
+    for mode in _MODES:
+        for size in (len(BODY) - 1, len(BODY) + 1):
+            reply = stream(probe, mode, headers={"x-amz-decoded-content-length": str(size)})
+            reply.expect(_INCOMPLETE, about=f"{mode} of {len(BODY)} bytes, announced as {size}")
+    probe.expect_no_object(probe.key(), about="the object of a refused stream")
+
+
+def _before_empty_chunk(wire: bytes) -> bytes:
+    return wire[: wire.index(b"the end\r\n") + len(b"the end\r\n")]
+
+
+@check("PAY-08", operation="PutObject")
+def empty_chunk_is_required(probe: Probe) -> None:
+    """A stream without its final chunk of no bytes is refused."""
+    for mode in _MODES:
+        _expect_refused(probe, mode, _before_empty_chunk, "no empty chunk at its end", _INCOMPLETE)
+
+
+@check("PAY-08", operation="PutObject")
+def line_ends_are_required(probe: Probe) -> None:
+    """A stream without the CRLF after a chunk is refused."""
+    for mode in _MODES:
+        _expect_refused(probe, mode, _replaced(b"b\r\n", b"b"), "no CRLF after a chunk", _INCOMPLETE)
+
+
+@check("PAY-08", operation="PutObject")
+def early_end(probe: Probe) -> None:
+    """A stream that ends within a chunk or a chunk's line is refused, whichever byte is the last."""
+    for mode in _MODES:
+        for mark, cut in ((b"bbb", 100), (b"the end", 3), (b"2000", 2)):
+            bend = partial(_cut_behind, mark, cut)
+            _expect_refused(probe, mode, bend, "an early end", _INCOMPLETE)
+
+
+@check("PAY-08", operation="PutObject")
+def bytes_without_framing(probe: Probe) -> None:
+    """A body that is not framed at all is refused where a stream was announced."""
+    for mode in _MODES:
+        for raw in (b"", BODY):
+            bend = partial(_replaced_by, raw)
+            _expect_refused(probe, mode, bend, "a body without chunks", "400", "403")
+
+
+@check("PAY-09", operation="PutObject")
+def bytes_etag_and_size(probe: Probe) -> None:
+    """What is stored of a stream, its ETag and its sizes are those of the decoded bytes."""
+    for mode in _MODES:
+        key = mode.lower()
+        put = stream(probe, mode, key=key).expect("200", about=f"PUT with {mode}")
+        equal(put.etag, _etag(BODY), f"the ETag that PUT with {mode} answers")
+        got = probe.expect_content(probe.key(key), BODY, about=f"the object that was sent with {mode}")
+        equal(got.etag, _etag(BODY), f"the ETag of the object that was sent with {mode}")
+        listed = probe.list_keys(("prefix", probe.key(key))).expect("200", about="the list of it")
+        equal(listed.text("Contents/Size"), str(len(BODY)), "its Size in the list")
+        equal(listed.text("Contents/ETag"), _etag(BODY), "its ETag in the list")
+
+
+@check("PAY-09", operation="PutObject")
+def streams_of_any_length(probe: Probe) -> None:
+    """A stream of no bytes, and one of many chunks, is stored as the bytes that were meant."""
+    for mode in _MODES:
+        for chunks in ([], [bytes([number]) * 16_384 for number in range(9)] + [b"\r\n0\r\n\r\n"]):
+            body = b"".join(chunks)
+            about = f"{mode} of {len(body)} bytes"
+            stream(probe, mode, chunks).expect("200", about=f"PUT with {about}")
+            probe.expect_content(probe.key(), body, about=about)
+
+
+@check("PAY-09", operation="UploadPart")
+def part_in_a_stream(probe: Probe) -> None:
+    """A part that is sent as a stream is stored decoded."""
+    upload = probe.given_upload()
+    query = [("partNumber", "1"), ("uploadId", upload.id)]
+    reply = probe.put_chunked(
+        upload.key, CHUNKS, mode=STREAMING_UNSIGNED_TRAILER, trailers=[(CRC32, crc32(BODY))], query=query
+    )
+    reply.expect("200", about="UploadPart as a stream")
+    equal(reply.etag, _etag(BODY), "the ETag of a part that was sent as a stream")
+
+
+@check("PAY-16", operation="PutObject")
+def small_signed_chunks(probe: Probe) -> None:
+    """A signed chunk under 8 KiB that is not the last is refused."""
+    reply = stream(probe, STREAMING_SIGNED, (b"a" * 100, b"b" * 8192, b"c"))
+    reply.expect("403", "400 InvalidChunkSizeError", about="a signed chunk of 100 bytes before others")
+    probe.expect_no_object(probe.key(), about="the object of a refused stream")
+
+
+@check("PAY-17", operation="PutObject")
+def token_decides_about_framing(probe: Probe) -> None:
+    """A stream is decoded by its `x-amz-content-sha256` alone, without Content-Encoding: aws-chunked."""
+    for mode in _MODES:
+        reply = stream(probe, mode, headers={"content-encoding": ""})
+        reply.expect("200", about=f"{mode} without Content-Encoding")
+        probe.expect_content(probe.key(), BODY, about=f"the object that was sent with {mode}")
+
+
+@check("PAY-17", operation="PutObject")
+def encoding_alone_frames_nothing(probe: Probe) -> None:
+    """Content-Encoding: aws-chunked without a STREAMING token does not make a stream of a body."""
+    body = b"5\r\nhello\r\n0\r\n\r\n"
+    for token in (UNSIGNED_PAYLOAD, None):
+        headers = {"content-encoding": "aws-chunked"}
+        path = probe.path(probe.key(token or "hash"))
+        reply = probe.request("PUT", path, headers=headers, body=body, payload_hash=token)
+        reply.expect("200", "400", about=f"aws-chunked with {token or 'a SHA-256'}")
+        if reply.status == 200:
+            got = probe.expect_content(probe.key(token or "hash"), body, about="what was sent, as it was")
+            require(
+                "aws-chunked" not in (got.header("content-encoding") or ""),
+                "Content-Encoding of the object: expected no aws-chunked, got it",
+            )
