@@ -1,0 +1,84 @@
+"""Buckets that checks of CreateBucket and DeleteBucket try to make: never more than one at a time.
+
+The checks that use them declare lock="spare" and needs=("buckets",), and their names hold the run id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import quote
+
+from anys3.conformance.outcomes import Blocked, Failed
+from anys3.conformance.probe import Probe
+from anys3.conformance.replies import Reply
+
+_PAUSE_S = 20.0
+"""How long a name that was just deleted may stay busy (409 OperationAborted, DB-04)."""
+
+
+def bucket_path(name: str) -> str:
+    """Return the path of a bucket of any name, percent-encoded."""
+    return f"/{quote(name, safe='-_.~')}"
+
+
+def create(
+    probe: Probe, name: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+) -> Reply:
+    """Send CreateBucket, by default in the portable form; again while the name is still busy (DB-04)."""
+    document = probe.location_document() if body is None else body
+    replies: list[Reply] = []
+
+    def is_answered() -> bool:
+        replies.append(probe.request("PUT", bucket_path(name), (), headers or {}, document))
+        return not replies[-1].is_one_of("409 OperationAborted")
+
+    probe.until(is_answered, _PAUSE_S)
+    return replies[-1]
+
+
+@contextmanager
+def trial(
+    probe: Probe, name: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+) -> Iterator[Reply]:
+    """Send CreateBucket and hand out its answer; a bucket that was made is gone at the end of the block."""
+    try:
+        yield create(probe, name, headers, body)
+    finally:
+        discard(probe, name)
+
+
+@contextmanager
+def given(probe: Probe) -> Iterator[str]:
+    """Make the spare bucket for a while, or block the check; it is gone at the end of the block."""
+    with trial(probe, probe.spare) as reply:
+        if reply.status != 200:
+            raise Blocked(f"the spare bucket could not be made: {reply.said}")
+        yield probe.spare
+
+
+def refuse(
+    probe: Probe,
+    name: str,
+    *expected: str,
+    about: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+) -> None:
+    """Expect CreateBucket to be refused. Raises Failed, also if the bucket is there after a refusal."""
+    with trial(probe, name, headers, body) as reply:
+        reply.expect(*expected, about=about)
+        head = probe.request("HEAD", bucket_path(name))
+        head.expect("404", "400", about=f"HEAD of the bucket after a refused {about}")
+
+
+def discard(probe: Probe, name: str) -> None:
+    """Delete a bucket and what this attempt put into it. Raises nothing that the server causes."""
+    try:
+        if probe.request("DELETE", bucket_path(name)).is_one_of("409"):
+            for bucket, key in list(probe.ground.journal.made.objects):
+                if bucket == name:
+                    probe.request("DELETE", probe.path(key, bucket))
+            probe.request("DELETE", bucket_path(name))
+    except Failed:
+        return  # the journal holds it: it is tried again when the run is cleaned up
