@@ -33,7 +33,7 @@ from tests.broken_servers import (
 _page, _list = paging.page, MemoryStore.list
 _decode_token, _encode_token = listing.decode_token, listing.encode_token
 _render_prefixes = listing.render_prefixes
-_Page = importlib.import_module("anys3.operations.listing_page").Page
+_text = importlib.import_module("anys3.operations.listing_page").Page.text
 
 
 def _store_lists(sentence: str, list_keys: Callable[..., Any]) -> Breakage:
@@ -250,7 +250,7 @@ breaks(
     patched(
         "only keys and common prefixes are encoded",
         "anys3.operations.listing_page.Page.text",
-        lambda self, key: _Page.text(replace(self, is_url=False), key),
+        lambda self, key: _text(replace(self, is_url=False), key),
     ),
 )
 breaks(

@@ -1,0 +1,167 @@
+"""Consistency: CON-01 to CON-03. What a kill or a loss of power shows can't be seen from outside."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from itertools import cycle
+
+from anys3.client.connections import Connection, Unreachable
+from anys3.client.signing import encode_path
+from anys3.conformance.probe import Probe
+from anys3.conformance.registry import check
+from anys3.conformance.replies import Reply, equal, require
+
+_ROUNDS = 2
+_WRITERS = 8
+_MAX_READS = 12
+
+
+@check("CON-01", operation="PutObject")
+def new_objects(probe: Probe) -> None:
+    """A new object is there at once for GET, HEAD, listings and copies, over every address."""
+    connections = _connections(probe)
+    for number in range(_ROUNDS):
+        key, body = probe.key(f"{number}/object"), b"new %d" % number
+        # Asked for first, so that an answer of "not there" could be remembered.
+        equal(_seen(probe, key, connections), _NOTHING, "what readers see before a first PUT")
+        with next(connections) as connection, probe.setting_up("an object could not be stored"):
+            probe.request("PUT", probe.path(key), body=body, on=connection).expect("200")
+        equal(_seen(probe, key, connections), _all_see(body), "what readers see after a first PUT")
+
+
+@check("CON-01", operation="PutObject")
+def overwrites(probe: Probe) -> None:
+    """An overwrite is seen at once by GET, HEAD, listings and copies, over every address."""
+    connections = _connections(probe)
+    key = probe.given_object("object", b"the first")
+    equal(_seen(probe, key, connections), _all_see(b"the first"), "what readers see before an overwrite")
+    for number in range(_ROUNDS):
+        body = b"overwritten" * (number + 1)
+        with next(connections) as connection, probe.setting_up("an object could not be stored"):
+            probe.request("PUT", probe.path(key), body=body, on=connection).expect("200")
+        equal(_seen(probe, key, connections), _all_see(body), "what readers see after an overwrite")
+
+
+@check("CON-01", operation="DeleteObject")
+def deletions(probe: Probe) -> None:
+    """A deletion is seen at once by GET, HEAD, listings and copies, over every address."""
+    connections = _connections(probe)
+    for number in range(_ROUNDS):
+        key = probe.given_object(f"{number}/object", b"passing")
+        equal(_seen(probe, key, connections), _all_see(b"passing"), "what readers see before a DELETE")
+        with next(connections) as connection, probe.setting_up("an object could not be deleted"):
+            probe.request("DELETE", probe.path(key), on=connection).expect("204", "200")
+        equal(_seen(probe, key, connections), _NOTHING, "what readers see after a DELETE")
+
+
+@check("CON-02", operation="GetObject")
+def no_torn_reads(probe: Probe) -> None:
+    """While writers overwrite an object, each GET has content, length, ETag and metadata of one write."""
+    bodies = {f"{writer}-{turn}": _filled(writer, turn) for writer in range(4) for turn in range(3)}
+    etags: dict[str, str] = {}
+    done = threading.Event()
+    key = probe.key()
+
+    def put(name: str) -> None:
+        with probe.setting_up("an object could not be stored"):
+            reply = probe.put(key, bodies[name], {"x-amz-meta-write": name}).expect("200")
+        etags[name] = reply.etag
+
+    def write(writer: int) -> list[Reply]:
+        try:
+            for turn in range(1, 3):
+                put(f"{writer}-{turn}")
+        finally:
+            done.set()
+        return []
+
+    def read() -> list[Reply]:
+        replies: list[Reply] = []
+        while len(replies) < _MAX_READS and not (replies and done.is_set()):
+            replies.append(probe.get(key))
+        return replies
+
+    put("0-0")
+    first = probe.get(key)
+    calls = [lambda writer=writer: write(writer) for writer in range(4)]
+    raced = probe.race(*calls, read, read, read)
+    for reply in [first, *(reply for replies in raced for reply in replies), probe.get(key)]:
+        _expect_one_write(reply, bodies, etags)
+
+
+@check("CON-03", operation="PutObject")
+def same_winner(probe: Probe) -> None:
+    """After concurrent writers have all been answered, all readers see the same one of their writes."""
+    key = probe.key()
+    bodies = [b"writer %d " % writer * (writer + 1) for writer in range(_WRITERS)]
+
+    def write(body: bytes) -> Reply:
+        return probe.put(key, body)
+
+    for reply in probe.race(*(lambda body=body: write(body) for body in bodies)):
+        reply.expect("200", about="one of eight PUTs of a key at the same time")
+    connections = _connections(probe)
+    for number in range(3):
+        seen = _seen(probe, key, connections)
+        winner = seen["GET"]
+        require(winner in bodies, f"a GET after eight PUTs: expected one of their bodies, got {winner!r}")
+        if number == 0:
+            expected = _all_see(winner) if isinstance(winner, bytes) else {}
+        equal(seen, expected, "what readers see after eight PUTs at the same time")
+
+
+# --- within --------------------------------------------------------------------------------------------------
+
+_NOTHING: dict[str, object] = {"GET": "404 NoSuchKey", "HEAD": "404", "LIST": [], "copy": "404 NoSuchKey"}
+
+
+def _all_see(body: bytes) -> dict[str, object]:
+    return {"GET": body, "HEAD": str(len(body)), "LIST": [str(len(body))], "copy": body}
+
+
+def _seen(probe: Probe, key: str, connections: Iterator[Connection]) -> dict[str, object]:
+    """Return what each kind of reader sees of a key, each over a connection of its own."""
+    with next(connections) as connection:
+        listed = probe.request("GET", probe.path(), [("list-type", "2"), ("prefix", key)], on=connection)
+    with next(connections) as connection:
+        got = probe.request("GET", probe.path(key), on=connection)
+    with next(connections) as connection:
+        head = probe.request("HEAD", probe.path(key), on=connection)
+    with next(connections) as connection:
+        source = {"x-amz-copy-source": encode_path(probe.bucket, key)}
+        copied = probe.request("PUT", probe.path(probe.key("copy")), headers=source, on=connection)
+    return {
+        "GET": got.body if got.status == 200 else got.said,
+        "HEAD": head.header("content-length") if head.status == 200 else str(head.status),
+        "LIST": listed.expect("200").texts("Contents/Size"),
+        "copy": probe.get(probe.key("copy")).body if copied.status == 200 else copied.said,
+    }
+
+
+def _connections(probe: Probe) -> Iterator[Connection]:
+    """Yield new connections, in turn to all addresses of the endpoint that can be reached."""
+    reachable: list[str] = []
+    for address in probe.ground.dialer.addresses():
+        try:
+            probe.connect(address=address).close()
+            reachable.append(address)
+        except Unreachable:
+            continue
+    for each in cycle(reachable or ("",)):
+        yield probe.connect(address=each or None)
+
+
+def _filled(writer: int, turn: int) -> bytes:
+    """Return a content that shows which write it is of, in every byte and in its length."""
+    return bytes((65 + writer * 3 + turn,)) * (10_000 + 4_000 * writer + 1_000 * turn)
+
+
+def _expect_one_write(reply: Reply, bodies: dict[str, bytes], etags: dict[str, str]) -> None:
+    reply.expect("200", about="a GET while writers overwrite the object")
+    name = reply.need("x-amz-meta-write")
+    require(name in etags, f"a GET during overwrites: expected metadata of one of the writes, got {name!r}")
+    equal(reply.body, bodies[name], f"the content of a GET during overwrites, with the metadata of {name}")
+    length = reply.header("content-length")
+    require(length in (None, str(len(reply.body))), f"Content-Length of a GET: {length} of {len(reply.body)}")
+    equal(reply.etag, etags[name], f"the ETag of a GET during overwrites, with the metadata of {name}")
