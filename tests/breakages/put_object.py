@@ -21,7 +21,7 @@ from tests.broken_servers import (
     all_of,
     answering,
     breaks,
-    drop_header,
+    error_answer,
     handled,
     ignoring,
     patched,
@@ -258,8 +258,8 @@ breaks(
         ignoring("x-amz-storage-class"),
         answering(
             "a class is refused",
-            lambda request, answer: (
-                Answer(400, drop_header(answer, "ETag").headers)
+            lambda request, _: (
+                error_answer("InvalidStorageClass")
                 if when(request, "PUT", header="x-amz-storage-class")
                 else None
             ),
