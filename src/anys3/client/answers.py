@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 _MAX_HEAD_BYTES = 1 << 17
 _MAX_BODY_BYTES = 1 << 28
 _CHUNK_LINE_BYTES = 1 << 12
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class AnswerReader:
         self._final = final
         self._sink = sink
         self._read_bytes = 0
+        self._chunk_left = 0
+        self._is_after_chunk = False
         self._interim: tuple[int, ...] = ()
         self._head: Answer | None = None
         self._remaining = 0
@@ -80,6 +84,11 @@ class AnswerReader:
             return self._whole()
         return None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the head of an answer was read, an interim one or the final one."""
+        return self._head is not None or bool(self._interim)
+
     def ended_early(self, data: bytes) -> str:
         """Return a sentence about where the connection ended."""
         if self._head is None:
@@ -96,6 +105,10 @@ class AnswerReader:
         if codings.endswith("chunked"):
             self._kind, self._remaining = "chunked", 1
         elif (length := head.header("content-length")) is not None:
+            if set(head.header_values("content-length")) != {length}:
+                raise ValueError(
+                    f"several content-lengths: {', '.join(head.header_values('content-length'))}"
+                )
             if not length.isdigit() or (int(length) > _MAX_BODY_BYTES and self._sink is None):
                 raise ValueError(f"content-length is {length!r}; expected 0 to {_MAX_BODY_BYTES}")
             self._remaining = int(length)
@@ -104,20 +117,31 @@ class AnswerReader:
 
     def _feed_chunks(self, data: bytes) -> bytes:
         while True:
+            if self._chunk_left:
+                piece, data = data[: self._chunk_left], data[self._chunk_left :]
+                self._chunk_left -= len(piece)
+                self._take(piece)
+                if self._chunk_left:
+                    return data
+                self._is_after_chunk = True
+            if self._is_after_chunk:
+                if len(data) < 2:
+                    return data
+                if not data.startswith(b"\r\n"):
+                    raise ValueError(f"expected CRLF after a chunk, got {data[:2]!r}")
+                self._is_after_chunk, data = False, data[2:]
             end = data.find(b"\r\n")
             if end < 0:
                 if len(data) > _CHUNK_LINE_BYTES:
                     raise ValueError("a chunk's size line is too long")
                 return data
-            size = int(data[:end].split(b";")[0].strip() or b"-1", 16)
-            if size < 0:
-                raise ValueError(f"a chunk's size is {data[:end]!r}")
-            if size == 0:
+            size = data[:end].split(b";")[0].rstrip(b" \t")
+            if not _CHUNK_SIZE.fullmatch(size):
+                raise ValueError(f"a chunk's size is {size[:40]!r}")
+            self._chunk_left = int(size, 16)
+            if not self._chunk_left:
                 return self._feed_trailers(data, end)
-            if len(data) < end + 2 + size + 2:
-                return data
-            self._take(data[end + 2 : end + 2 + size])
-            data = data[end + 2 + size + 2 :]
+            data = data[end + 2 :]
 
     def _feed_trailers(self, data: bytes, end: int) -> bytes:
         if data.startswith(b"\r\n", end + 2):
@@ -125,6 +149,8 @@ class AnswerReader:
             return data[end + 4 :]
         close = data.find(b"\r\n\r\n", end + 2)
         if close < 0:
+            if len(data) > _MAX_HEAD_BYTES:
+                raise ValueError(f"the trailer is longer than {_MAX_HEAD_BYTES} bytes")
             return data
         self._remaining = 0
         return data[close + 4 :]

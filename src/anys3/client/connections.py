@@ -30,12 +30,16 @@ class Unreachable(ExchangeError):
 
 
 class NoAnswer(ExchangeError):
-    """The server closed the connection before the answer was whole; `partial` is what had come."""
+    """The server closed the connection before the answer was whole.
 
-    def __init__(self, sentence: str, partial: bytes = b"") -> None:
+    `partial` is what had come and was not read; `has_begun` says whether any byte of an answer had come.
+    """
+
+    def __init__(self, sentence: str, partial: bytes = b"", *, has_begun: bool = False) -> None:
         """Keep the bytes beside the sentence."""
         super().__init__(sentence)
         self.partial = partial
+        self.has_begun = has_begun or bool(partial)
 
 
 class Stalled(ExchangeError):
@@ -110,7 +114,9 @@ class Connection:
             if not received:
                 answer = reader.end(self._received)
                 if answer is None:
-                    raise NoAnswer(reader.ended_early(self._received), self._received)
+                    raise NoAnswer(
+                        reader.ended_early(self._received), self._received, has_begun=reader.has_begun
+                    )
                 return answer
             self._received += received
 
@@ -145,7 +151,8 @@ class Connection:
         except TimeoutError:
             raise Stalled(f"no whole answer in {self._timeout_s:g} s") from None
         except OSError as error:
-            raise NoAnswer(f"{reader.ended_early(self._received)} ({error})", self._received) from None
+            sentence = f"{reader.ended_early(self._received)} ({error})"
+            raise NoAnswer(sentence, self._received, has_begun=reader.has_begun) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +232,7 @@ class Pool:
             return self._exchange(connection, data, method)
         except NoAnswer as error:
             connection.close()
-            if not connection.answer_count or error.partial:
+            if not connection.answer_count or error.has_begun:
                 raise
         except BaseException:
             connection.close()

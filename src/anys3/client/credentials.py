@@ -18,7 +18,7 @@ from anys3.client.signing import Credentials
 _PROCESS_TIMEOUT_S = 60
 
 
-class NoCredentials(Exception):  # noqa: N818 -- named for what is missing
+class NoCredentials(Exception):
     """The chain gave no credentials; the message says where they were looked for."""
 
 
@@ -76,6 +76,8 @@ def _section(path: Path, name: str) -> dict[str, str]:
         reader.read_string(path.expanduser().read_text("utf-8"))
     except OSError:
         return {}
+    except UnicodeDecodeError:
+        raise NoCredentials(f"{path} is not a file of profiles: not UTF-8") from None
     except configparser.Error as error:
         raise NoCredentials(f"{path} is not a file of profiles: {error.message.splitlines()[0]}") from None
     return dict(reader[name]) if reader.has_section(name) else {}
@@ -100,7 +102,7 @@ def _from_process(settings: Mapping[str, str]) -> Credentials | None:
         )
         row = json.loads(done.stdout)
         return Credentials(row["AccessKeyId"], row["SecretAccessKey"], row.get("SessionToken"))
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
         raise NoCredentials(f"credential_process failed: {type(error).__name__}") from None
 
 

@@ -69,6 +69,8 @@ def parse(url: str) -> Endpoint:
         port = parts.port
     except ValueError as error:
         raise ValueError(f"{url}: {error}") from None
+    if port == 0:
+        raise ValueError(f"{url}: port 0 is none to connect to")
     return Endpoint(parts.scheme, parts.hostname, port or _PORTS[parts.scheme])
 
 
