@@ -120,7 +120,7 @@ def _expect_document(probe: Probe, reply: Reply, root: str, types: tuple[str, ..
     try:
         reply.body.decode()
     except UnicodeDecodeError as error:
-        require(False, f"{about}: expected UTF-8, got {error}")
+        raise Failed(f"{about}: expected UTF-8, got {error}") from None
     equal(reply.root.tag, root, f"{about}: the root, its namespace in braces")
     if not reply.body.startswith(b"<?xml "):
         probe.report("XML answers have no declaration.")
