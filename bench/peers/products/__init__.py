@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.peers.product import Product
 from bench.peers.products import (
     anys3,
+    garage,
     juicefs,
     minio,
     moto,
@@ -18,5 +19,5 @@ from bench.peers.products import (
 
 PRODUCTS: dict[str, Product] = {
     module.PRODUCT.name: module.PRODUCT
-    for module in (anys3, moto, seaweedfs, swift, s3rver, minio, radosgw, versitygw, rclone, juicefs)
+    for module in (anys3, moto, seaweedfs, swift, s3rver, minio, radosgw, garage, versitygw, rclone, juicefs)
 }
