@@ -1,0 +1,347 @@
+"""UploadPart: UP-01 to UP-10."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+
+from anys3.client.signing import STREAMING_SIGNED, STREAMING_UNSIGNED_TRAILER
+from anys3.conformance.multipart import (
+    MAX_PART,
+    UNKNOWN_ID,
+    crc32,
+    expect_completes,
+    first_answer,
+    given_end,
+    given_part_numbers,
+    in_two_halves,
+    list_parts,
+    part_draft,
+    part_etag,
+)
+from anys3.conformance.outcomes import Failed
+from anys3.conformance.probe import Probe, SentPart, Upload
+from anys3.conformance.registry import check
+from anys3.conformance.replies import Reply, equal, require
+
+_OPERATION = "UploadPart"
+_CHUNK = b"0123456789abcdef" * 512
+_TAIL = b"the last chunk"
+_LONG = bytes(1_200_000)
+"""Longer than what a server waits for before it looks at a request."""
+
+
+def _md5(body: bytes) -> str:
+    """Return a Content-MD5."""
+    return b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+
+
+@check("UP-01", operation=_OPERATION, quick=True)
+def etag_is_the_md5(probe: Probe) -> None:
+    """A part is stored, and its ETag is the quoted MD5 of its bytes."""
+    reply = probe.put_part(probe.given_upload(), 1, b"body").expect("200", about="upload of a part")
+    equal(reply.etag, part_etag(b"body"), "the ETag of a part")
+
+
+@check("UP-01", operation=_OPERATION)
+def empty_part(probe: Probe) -> None:
+    """A part of zero bytes is stored, and its ETag is the MD5 of nothing."""
+    reply = probe.put_part(probe.given_upload(), 1, b"").expect("200", about="upload of an empty part")
+    equal(reply.etag, part_etag(b""), "the ETag of an empty part")
+
+
+def _expect_bad_number(probe: Probe, *numbers: str) -> None:
+    upload = probe.given_upload()
+    for number in numbers:
+        query = [("partNumber", number), ("uploadId", upload.id)]
+        probe.request("PUT", upload.path, query, body=b"body").expect(
+            "400 InvalidArgument", about=f"a part with the number {number!r}"
+        )
+
+
+@check("UP-02", operation=_OPERATION)
+def number_out_of_range(probe: Probe) -> None:
+    """The part numbers 0, 10001 and -1 are refused with 400 InvalidArgument."""
+    _expect_bad_number(probe, "0", "10001", "-1")
+
+
+@check("UP-02", operation=_OPERATION)
+def number_is_no_integer(probe: Probe) -> None:
+    """A part number that is not an integer is refused with 400 InvalidArgument."""
+    _expect_bad_number(probe, "one", "1.5")
+
+
+@check("UP-02", operation=_OPERATION)
+def first_and_last_number(probe: Probe) -> None:
+    """The part numbers 1 and 10000 are accepted."""
+    upload = probe.given_upload()
+    for number in (1, 10_000):
+        probe.put_part(upload, number).expect("200", about=f"a part with the number {number}")
+
+
+def _expect_no_upload(probe: Probe, upload: Upload, about: str) -> None:
+    probe.put_part(upload, 1, b"late").expect("404 NoSuchUpload", about=about)
+
+
+@check("UP-03", operation=_OPERATION)
+def unknown_upload(probe: Probe) -> None:
+    """A part of an upload that does not exist is refused with 404, and makes no object."""
+    upload = Upload(probe.bucket, probe.key(), UNKNOWN_ID)
+    _expect_no_upload(probe, upload, "a part of an unknown upload")
+    probe.expect_no_object(upload.key, about="the key after a part of an unknown upload")
+
+
+@check("UP-03", operation=_OPERATION)
+def upload_of_another_key(probe: Probe) -> None:
+    """An upload id is good for its own key only."""
+    upload = probe.given_upload()
+    other = Upload(probe.bucket, probe.key("other"), upload.id)
+    _expect_no_upload(probe, other, "a part sent to another key than its upload's")
+
+
+@check("UP-03", operation=_OPERATION, needs=("buckets",))
+def upload_of_another_bucket(probe: Probe) -> None:
+    """An upload id is good for its own bucket only."""
+    upload = probe.given_upload()
+    other = Upload(probe.aside(), upload.key, upload.id)
+    _expect_no_upload(probe, other, "a part sent to another bucket than its upload's")
+
+
+@check("UP-03", operation=_OPERATION)
+def aborted_upload(probe: Probe) -> None:
+    """A part of an upload that was aborted is refused with 404."""
+    upload = probe.given_upload()
+    given_end(probe, upload)
+    _expect_no_upload(probe, upload, "a part of an aborted upload")
+
+
+@check("UP-03", operation=_OPERATION)
+def completed_upload(probe: Probe) -> None:
+    """A part of an upload that was completed is refused with 404, and changes nothing."""
+    upload = probe.given_upload()
+    given_end(probe, upload, (probe.given_part(upload, 1, b"whole"),))
+    _expect_no_upload(probe, upload, "a part of a completed upload")
+    probe.expect_content(upload.key, b"whole", about="the object after a late part")
+
+
+@check("UP-04", operation=_OPERATION)
+def any_order_with_gaps(probe: Probe) -> None:
+    """Parts are accepted in any order and with gaps between their numbers."""
+    upload = probe.given_upload()
+    for number in (9, 2, 500):
+        probe.put_part(upload, number, b"part %d" % number).expect("200", about=f"part {number} of 9, 2, 500")
+    equal(given_part_numbers(probe, upload), ["2", "9", "500"], "the parts of an upload that got 9, 2, 500")
+
+
+@check("UP-04", operation=_OPERATION)
+def in_parallel(probe: Probe) -> None:
+    """Parts that arrive at the same time are all kept."""
+    upload = probe.given_upload()
+    numbers = range(1, 7)
+    calls = [lambda number=number: probe.put_part(upload, number, b"part %d" % number) for number in numbers]
+    for number, reply in enumerate(probe.race(*calls), 1):
+        reply.expect("200", about=f"part {number} of six parts at the same time")
+        equal(
+            reply.etag, part_etag(b"part %d" % number), f"the ETag of part {number} of six at the same time"
+        )
+    equal(given_part_numbers(probe, upload), [str(number) for number in numbers], "the parts after the race")
+
+
+@check("UP-05", operation=_OPERATION)
+def sent_again(probe: Probe) -> None:
+    """A part that is sent again under its number replaces the former one."""
+    upload = probe.given_upload()
+    former = probe.given_part(upload, 1, b"the former part")
+    reply = probe.put_part(upload, 1, b"latter").expect("200", about="a part sent again")
+    stale = probe.complete(upload, [former])
+    require(
+        stale.status >= 400, f"completion with the ETag of a replaced part: expected 4xx, got {stale.said}"
+    )
+    expect_completes(probe, upload, SentPart(1, reply.etag, b"latter"), "completion with the latter part")
+
+
+@check("UP-05", operation=_OPERATION)
+def interleaved(probe: Probe) -> None:
+    """Of two uploads of one part number that overlap, one counts as a whole: the one that ended last."""
+    upload = probe.given_upload()
+    slow = SentPart(1, part_etag(_LONG), _LONG)
+    quick = SentPart(1, part_etag(b"quick"), b"quick")
+
+    def send_quick() -> None:
+        probe.put_part(upload, 1, quick.body).expect("200", about="the quicker of two uploads of one part")
+
+    status = in_two_halves(probe, part_draft(probe, upload, 1, len(slow.body)), slow.body, send_quick)
+    equal(status, 200, "the status of the slower of two uploads of one part")
+    if probe.complete(upload, [slow]).status == 200:
+        probe.expect_content(upload.key, slow.body, about="the object of a part that was sent twice at once")
+        return
+    expect_completes(probe, upload, quick, "completion with either of two overlapping parts")
+    probe.report("of two overlapping uploads of one part the one that ended first counts")
+
+
+@check("UP-06", operation=_OPERATION)
+def refused_part(probe: Probe) -> None:
+    """A part that is refused leaves the earlier one of that number as it was."""
+    upload = probe.given_upload()
+    good = probe.given_part(upload, 1, b"good")
+    with probe.setting_up("a part with a wrong Content-MD5 was not refused"):
+        probe.put_part(upload, 1, b"evil", {"content-md5": _md5(b"other")}).expect("400")
+    expect_completes(probe, upload, good, "completion with the part sent before a refused one")
+
+
+@check("UP-06", operation=_OPERATION)
+def cut_part(probe: Probe) -> None:
+    """A part whose connection breaks half-way leaves the earlier one of that number as it was."""
+    upload = probe.given_upload()
+    good = probe.given_part(upload, 1, b"good")
+    draft = part_draft(probe, upload, 1, len(_LONG))
+    with probe.connect() as connection:
+        connection.send(draft.head + _LONG[: len(_LONG) // 2])
+    # The server may still be busy with what it got; it must not change anything at any time.
+    probe.until(lambda: good.etag not in list_parts(probe, upload).texts("Part/ETag"), 0.6, 0.2)
+    expect_completes(probe, upload, good, "completion with the part sent before a broken connection")
+
+
+@check("UP-07", operation=_OPERATION)
+def five_gib_are_let_in(probe: Probe) -> None:
+    """A part of 5 GiB, announced by its Content-Length, is asked for with 100 Continue."""
+    draft = part_draft(probe, probe.given_upload(), 1, MAX_PART, expect="100-continue")
+    status = first_answer(probe, draft)
+    equal(status, 100, "the answer to the head of a part of 5 GiB")
+
+
+@check("UP-07", operation=_OPERATION)
+def more_is_refused(probe: Probe) -> None:
+    """A part of one byte more than 5 GiB is refused with 400 EntityTooLarge, before its body is sent."""
+    draft = part_draft(probe, probe.given_upload(), 1, MAX_PART + 1, expect="100-continue")
+    probe.send(draft).expect("400 EntityTooLarge", about="a part of 5 GiB and one byte")
+
+
+def _expect_refused(
+    probe: Probe, code: str, about: str, headers: dict[str, str], payload_hash: str | None = None
+) -> None:
+    """UploadPart with something wrong about its payload, which must be refused and not be kept."""
+    upload = probe.given_upload()
+    query = [("partNumber", "1"), ("uploadId", upload.id)]
+    probe.request("PUT", upload.path, query, headers, b"body", payload_hash=payload_hash).expect(
+        f"400 {code}", about=about
+    )
+    equal(given_part_numbers(probe, upload), [], f"the parts after {about}")
+
+
+@check("UP-08", operation=_OPERATION)
+def wrong_payload_hash(probe: Probe) -> None:
+    """A part that does not match x-amz-content-sha256 is refused and not kept."""
+    wrong = hashlib.sha256(b"other").hexdigest()
+    _expect_refused(probe, "XAmzContentSHA256Mismatch", "a part with the wrong SHA-256", {}, wrong)
+
+
+@check("UP-08", operation=_OPERATION)
+def wrong_content_md5(probe: Probe) -> None:
+    """A part that does not match its Content-MD5 is refused and not kept."""
+    _expect_refused(probe, "BadDigest", "a part with a wrong Content-MD5", {"content-md5": _md5(b"other")})
+
+
+@check("UP-08", operation=_OPERATION)
+def content_md5_is_none(probe: Probe) -> None:
+    """A part whose Content-MD5 is not base64 of 16 bytes is refused and not kept."""
+    _expect_refused(probe, "InvalidDigest", "a part with no valid Content-MD5", {"content-md5": "not base64"})
+
+
+@check("UP-08", operation=_OPERATION)
+def wrong_checksum(probe: Probe) -> None:
+    """A part that does not match its x-amz-checksum-crc32 is refused and not kept."""
+    wrong = {"x-amz-checksum-crc32": crc32(b"other")}
+    _expect_refused(probe, "BadDigest", "a part with a wrong CRC32", wrong)
+
+
+def _put_chunked(
+    probe: Probe, upload: Upload, mode: str, trailers: tuple[tuple[str, str], ...] = ()
+) -> Reply:
+    query = [("partNumber", "1"), ("uploadId", upload.id)]
+    return probe.put_chunked(
+        upload.key, [_CHUNK, _TAIL], mode=mode, trailers=trailers, query=query, path=upload.path
+    )
+
+
+@check("UP-08", operation=_OPERATION)
+def unsigned_payload(probe: Probe) -> None:
+    """A part is accepted with UNSIGNED-PAYLOAD."""
+    upload = probe.given_upload()
+    reply = probe.send(part_draft(probe, upload, 1, 4), b"body").expect("200", about="a part, unsigned")
+    equal(reply.etag, part_etag(b"body"), "the ETag of a part sent with UNSIGNED-PAYLOAD")
+
+
+@check("UP-08", operation=_OPERATION)
+def signed_chunks(probe: Probe) -> None:
+    """A part in signed chunks is decoded before it is stored."""
+    reply = _put_chunked(probe, probe.given_upload(), STREAMING_SIGNED)
+    reply.expect("200", about="a part in signed chunks")
+    equal(reply.etag, part_etag(_CHUNK + _TAIL), "the ETag of a part sent in signed chunks")
+
+
+@check("UP-08", operation=_OPERATION)
+def unsigned_chunks_with_trailer(probe: Probe) -> None:
+    """A part in unsigned chunks with a checksum as trailer is decoded, and the trailer verified."""
+    body = _CHUNK + _TAIL
+    upload = probe.given_upload()
+    right = (("x-amz-checksum-crc32", crc32(body)),)
+    reply = _put_chunked(probe, upload, STREAMING_UNSIGNED_TRAILER, right)
+    reply.expect("200", about="a part in unsigned chunks with a CRC32 as trailer")
+    equal(reply.etag, part_etag(body), "the ETag of a part sent in unsigned chunks")
+    wrong = (("x-amz-checksum-crc32", crc32(b"other")),)
+    _put_chunked(probe, upload, STREAMING_UNSIGNED_TRAILER, wrong).expect(
+        "400 BadDigest", about="a part in unsigned chunks with a wrong CRC32 as trailer"
+    )
+
+
+def _expect_half_refused(probe: Probe, query: str, about: str) -> None:
+    """PUT with half of the two parameters over an object, which must stay."""
+    key = probe.given_object(body=b"old")
+    upload = probe.given_upload()
+    reply = probe.put(key, b"a part, not an object", query=query.replace("ID", upload.id))
+    after = probe.head(key).expect("200", about=f"the object after {about}")
+    if after.header("content-length") != "3":
+        raise Failed(f"{about}: expected a refusal, got {reply.said} and a new object in the old one's place")
+    reply.expect("4xx", "501", about=about)
+
+
+@check("UP-09", operation=_OPERATION)
+def part_number_alone(probe: Probe) -> None:
+    """PUT with partNumber but no uploadId is refused, and never writes the object."""
+    _expect_half_refused(probe, "partNumber=1", "PUT with partNumber alone")
+
+
+@check("UP-09", operation=_OPERATION)
+def upload_id_alone(probe: Probe) -> None:
+    """PUT with uploadId but no partNumber is refused, and never writes the object."""
+    _expect_half_refused(probe, "uploadId=ID", "PUT with uploadId alone")
+
+
+def _expect_echo(probe: Probe, upload: Upload, reply: Reply, body: bytes, how: str) -> None:
+    """The checksum is echoed, or it is not needed at completion."""
+    reply.expect("200", about=f"a part with its CRC32 as {how}")
+    echoed = reply.header("x-amz-checksum-crc32")
+    if echoed is not None:
+        equal(echoed, crc32(body), f"the CRC32 in the answer to a part that had it as {how}")
+        return
+    about = "completion without part checksums where the answer to the part had none"
+    expect_completes(probe, upload, SentPart(1, reply.etag, body), about)
+
+
+@check("UP-10", operation=_OPERATION)
+def checksum_header_is_echoed(probe: Probe) -> None:
+    """A checksum sent as a header is in the answer, or is not asked for at completion."""
+    upload = probe.given_upload(headers={"x-amz-checksum-algorithm": "CRC32"})
+    reply = probe.put_part(upload, 1, b"body", {"x-amz-checksum-crc32": crc32(b"body")})
+    _expect_echo(probe, upload, reply, b"body", "a header")
+
+
+@check("UP-10", operation=_OPERATION)
+def checksum_trailer_is_echoed(probe: Probe) -> None:
+    """A checksum sent as a trailer is in the answer, or is not asked for at completion."""
+    upload = probe.given_upload(headers={"x-amz-checksum-algorithm": "CRC32"})
+    body = _CHUNK + _TAIL
+    trailer = (("x-amz-checksum-crc32", crc32(body)),)
+    reply = _put_chunked(probe, upload, STREAMING_UNSIGNED_TRAILER, trailer)
+    _expect_echo(probe, upload, reply, body, "a trailer")
