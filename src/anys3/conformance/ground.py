@@ -112,7 +112,7 @@ class Ground:
         self.spare = f"a3-{journal.run_id}-spare-".ljust(62, "x") + "z"
         self._lock = threading.RLock()
         self._locks: dict[str, threading.RLock] = {}
-        self._made_aside = False
+        self._made: set[str] = set()
         self._pause_until = 0.0
         self._deadline = time.monotonic() + self.limits.seconds
 
@@ -121,13 +121,12 @@ class Ground:
         with self._lock:
             return self._locks.setdefault(name, threading.RLock())
 
-    def make_aside_once(self, make: Callable[[str], None]) -> str:
-        """Return the name of the run's second bucket, made at its first use."""
-        with self.lock("make aside"):
-            if not self._made_aside:
-                make(self.aside)
-                self._made_aside = True
-        return self.aside
+    def once(self, what: str, make: Callable[[], None]) -> None:
+        """Make something that all checks of the run share, at its first use; after a failure, again."""
+        with self.lock(f"once {what}"):
+            if what not in self._made:
+                make()
+                self._made.add(what)
 
     def count(self, method: str, target: str, size: int, also: Meter) -> None:
         """Count a request that is about to be sent, for the run and for one check (`also`).

@@ -121,7 +121,8 @@ class Probe:
 
     def aside(self) -> str:
         """Return the run's second bucket, made at first use. The check declares needs=("buckets",)."""
-        return self.ground.make_aside_once(self.given_bucket)
+        self.ground.once("aside", lambda: self.given_bucket(self.ground.aside))
+        return self.ground.aside
 
     @property
     def missing_bucket(self) -> str:
@@ -413,6 +414,18 @@ class Probe:
         key = self.key(name)
         with self.setting_up("an object could not be stored"):
             self.request("PUT", self.path(key, bucket), (), headers, body).expect("200")
+        return key
+
+    def shared_object(self, body: bytes = CONTENT, headers: _Fields = ()) -> str:
+        """Return the key of an object that all checks may read and copy, and none may change; or block."""
+        shape = repr((body, sorted(_pairs(headers)))).encode()
+        key = f"{self.ground.prefix}shared/{hashlib.sha256(shape).hexdigest()[:12]}"
+
+        def make() -> None:
+            with self.setting_up("an object could not be stored"):
+                self.request("PUT", self.path(key), (), headers, body).expect("200")
+
+        self.ground.once(key, make)
         return key
 
     def given_upload(self, name: str = "object", headers: _Fields = ()) -> Upload:
