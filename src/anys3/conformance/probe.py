@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -126,8 +127,8 @@ class Probe:
 
     @property
     def missing_bucket(self) -> str:
-        """The name of a bucket that no check ever makes."""
-        return f"a3-{self.ground.journal.run_id}-missing"
+        """The name of a bucket that is not there: this attempt's own, for some servers make what is missing."""
+        return f"a3-{self.ground.journal.run_id}-none-{zlib.crc32(self.prefix.encode()):08x}"
 
     @property
     def spare(self) -> str:
@@ -564,6 +565,8 @@ class Probe:
         key = unquote(key, errors="surrogateescape")
         if not bucket:
             return
+        if bucket == self.missing_bucket:
+            self.ground.journal.will_create_bucket(bucket)
         if self._is_virtual_host(draft):
             bucket, key = draft.header("host").partition(".")[0], unquote(path[1:], errors="surrogateescape")
         if draft.method == "PUT" and not key:
