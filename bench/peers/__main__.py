@@ -1,4 +1,4 @@
-"""`python -m bench.peers list | install NAME... | run NAME [--tls] -- COMMAND ...`."""
+"""`python -m bench.peers list | install NAME... | run NAME [--tls] -- COMMAND ... | measure NAME... --to DIR`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import argparse
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from bench import peers
@@ -16,15 +18,22 @@ EPILOG = """\
 examples:
   python -m bench.peers list
   python -m bench.peers install seaweedfs moto
-  python -m bench.peers run seaweedfs -- anys3 check --second-profile second
+  python -m bench.peers run seaweedfs -- anys3 check {endpoint} --second-profile second
   python -m bench.peers run anys3 --tls -- aws s3 ls
+  python -m bench.peers measure seaweedfs swift --to reports
+  python -m bench.peers measure anys3 --tls --to reports -- --tier 1
   python -m bench.peers run moto -- bash         a shell with the peer in its environment
 
 COMMAND finds the peer by AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION; with
 --tls also by AWS_CA_BUNDLE. In its words, {endpoint} and {version} are replaced. The profile "second" of
 AWS_SHARED_CREDENTIALS_FILE is another identity, where the peer has one. The exit code is COMMAND's.
+
+measure runs `anys3 check` against each, one after the other, and writes NAME.json and NAME.html. Its exit
+code is 0 when every run reached a verdict, whichever.
 """
 COMMAND_LIMIT_S = 30.0
+# The exit codes of `anys3 check` that are verdicts: conformant, not conformant, incomplete.
+VERDICTS = (0, 1, 3)
 
 
 def _list() -> int:
@@ -53,6 +62,33 @@ def _run(name: str, command: Sequence[str], *, tls: bool) -> int:
             word.replace("{endpoint}", peer.endpoint).replace("{version}", peer.version) for word in command
         ]
         return _wait(subprocess.Popen(words, env=peer.environment()))
+
+
+def _measure(names: Sequence[str], reports: Path, more: Sequence[str], *, tls: bool) -> int:
+    reports.mkdir(parents=True, exist_ok=True)
+    is_judged = [_judge(name, reports, more, tls=tls) for name in names]
+    return 0 if all(is_judged) else 1
+
+
+def _judge(name: str, reports: Path, more: Sequence[str], *, tls: bool) -> bool:
+    """Check one product; an older report is only replaced by a whole one."""
+    report = reports / f"{name}.json"
+    with peers.start(name, tls=tls) as peer:
+        command = [sys.executable, "-m", "anys3", "check", peer.endpoint, "--json", "--quiet"]
+        command += ["--product", peers.PRODUCTS[name].title, "--product-version", peer.version]
+        command += ["--html", str(reports / f"{name}.html")]
+        if peer.second:
+            command += ["--second-profile", "second"]
+        with tempfile.TemporaryFile() as output:
+            code = _wait(subprocess.Popen([*command, *more], env=peer.environment(), stdout=output))
+            output.seek(0)
+            said = output.read()
+    is_verdict = code in VERDICTS and said.startswith(b"{")
+    if is_verdict:
+        report.write_bytes(said)
+    outcome = f"its report is {report}" if is_verdict else "which is no verdict"
+    print(f"{name} {peer.version}: anys3 check ended with {code}, {outcome}", file=sys.stderr, flush=True)
+    return is_verdict
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
@@ -89,6 +125,12 @@ def main(arguments: Sequence[str]) -> int:
     running = actions.add_parser("run", help="start a product, run a command against it, stop it")
     running.add_argument("name", choices=peers.PRODUCTS)
     running.add_argument("--tls", action="store_true", help="speak TLS, with a certificate for s3.localhost")
+    measuring = actions.add_parser("measure", help="run anys3 check against products, and keep the reports")
+    measuring.add_argument("name", nargs="+", choices=peers.PRODUCTS)
+    measuring.add_argument(
+        "--tls", action="store_true", help="speak TLS, with a certificate for s3.localhost"
+    )
+    measuring.add_argument("--to", type=Path, required=True, metavar="DIR", help="where the reports go")
     before, has_command, command = _split(arguments)
     chosen = parser.parse_args(before)
     signal.signal(signal.SIGTERM, _terminated)
@@ -97,6 +139,8 @@ def main(arguments: Sequence[str]) -> int:
             return _list()
         if chosen.action == "install":
             return _install(chosen.name)
+        if chosen.action == "measure":
+            return _measure(chosen.name, chosen.to, command, tls=chosen.tls)
         if not has_command or not command:
             parser.error("run needs a command after --")
         return _run(chosen.name, command, tls=chosen.tls)

