@@ -1,0 +1,101 @@
+"""AbortMultipartUpload: ABT-01 to ABT-03."""
+
+from __future__ import annotations
+
+from anys3.conformance.multipart import (
+    UNKNOWN_ID,
+    abort,
+    given_end,
+    in_two_halves,
+    list_parts,
+    list_uploads,
+    part_draft,
+    uploads_of,
+)
+from anys3.conformance.probe import Probe, Upload
+from anys3.conformance.registry import check
+from anys3.conformance.replies import equal
+
+_OPERATION = "AbortMultipartUpload"
+_LONG = bytes(1_200_000)
+"""Longer than what a server waits for before it looks at a request."""
+
+
+@check("ABT-01", operation=_OPERATION, quick=True)
+def ends_the_upload(probe: Probe) -> None:
+    """An abort answers 204, and the parts are gone."""
+    upload = probe.given_upload()
+    probe.given_part(upload)
+    abort(probe, upload).expect("204", about="abort of an upload with a part")
+    list_parts(probe, upload).expect("404 NoSuchUpload", about="the parts of an aborted upload")
+
+
+@check("ABT-01", operation=_OPERATION)
+def existing_object_stays(probe: Probe) -> None:
+    """An abort leaves an object of the same key as it is."""
+    key = probe.given_object(body=b"old")
+    upload = probe.given_upload()
+    probe.given_part(upload, 1, b"new")
+    abort(probe, upload).expect("204", about="abort of an upload whose key has an object")
+    probe.expect_content(key, b"old", about="the object after an abort")
+
+
+@check("ABT-01", operation=_OPERATION)
+def part_in_flight(probe: Probe) -> None:
+    """A part that is under way while its upload is aborted does not appear afterwards, nor does the upload."""
+    upload = probe.given_upload()
+
+    def end() -> None:
+        abort(probe, upload).expect("204", about="abort while a part is under way")
+
+    in_two_halves(probe, part_draft(probe, upload, 1, len(_LONG)), _LONG, end)
+    about = "an abort while a part was under way"
+    list_parts(probe, upload).expect("404 NoSuchUpload", about=f"the parts after {about}")
+    page = list_uploads(probe).expect("200", about=f"the uploads after {about}")
+    equal(uploads_of(page), [], f"the uploads after {about}")
+    probe.expect_no_object(upload.key, about=f"HEAD after {about}")
+
+
+@check("ABT-02", operation=_OPERATION)
+def unknown_upload(probe: Probe) -> None:
+    """Aborting an upload that does not exist is 404 NoSuchUpload."""
+    upload = Upload(probe.bucket, probe.key(), UNKNOWN_ID)
+    abort(probe, upload).expect("404 NoSuchUpload", about="abort of an unknown upload")
+
+
+@check("ABT-02", operation=_OPERATION)
+def second_abort(probe: Probe) -> None:
+    """Aborting an upload again answers 404 NoSuchUpload or 204."""
+    upload = probe.given_upload()
+    given_end(probe, upload)
+    abort(probe, upload).expect("404 NoSuchUpload", "204", about="the second abort of an upload")
+
+
+@check("ABT-02", operation=_OPERATION)
+def requests_after_an_abort(probe: Probe) -> None:
+    """UploadPart, ListParts and completion of an aborted upload answer 404 NoSuchUpload."""
+    upload = probe.given_upload()
+    part = probe.given_part(upload)
+    given_end(probe, upload)
+    probe.put_part(upload, 2).expect("404 NoSuchUpload", about="a part of an aborted upload")
+    list_parts(probe, upload).expect("404 NoSuchUpload", about="the parts of an aborted upload")
+    probe.complete(upload, [part]).expect("404 NoSuchUpload", about="completion of an aborted upload")
+    probe.expect_no_object(upload.key, about="HEAD after an abort")
+
+
+@check("ABT-03", operation=_OPERATION)
+def empty_upload_id(probe: Probe) -> None:
+    """DELETE with an empty uploadId is refused, and never deletes the object."""
+    key = probe.given_object(body=b"kept")
+    reply = probe.delete(key, query=[("uploadId", "")])
+    probe.expect_content(key, b"kept", about="the object after DELETE with an empty uploadId")
+    reply.expect("4xx", about="DELETE with an empty uploadId")
+
+
+@check("ABT-03", operation=_OPERATION)
+def unknown_upload_of_an_object(probe: Probe) -> None:
+    """DELETE with an unknown uploadId answers 404 NoSuchUpload, and never deletes the object."""
+    key = probe.given_object(body=b"kept")
+    reply = abort(probe, Upload(probe.bucket, key, UNKNOWN_ID))
+    probe.expect_content(key, b"kept", about="the object after DELETE with an unknown uploadId")
+    reply.expect("404 NoSuchUpload", about="DELETE with an unknown uploadId")
