@@ -325,6 +325,7 @@ def _delete_with_trailer(probe: Probe, body: bytes) -> Reply:
 def _accepts(probe: Probe, key: str, reply: Reply, what: str) -> None:
     """Raise Failed unless the key was deleted, and is reported so."""
     reply.expect("200", about=f"DeleteObjects with {what}")
+    equal(reply.texts("Error/Code"), [], f"the codes of keys that were not deleted with {what}")
     equal(reply.texts("Deleted/Key"), [key], f"the keys that are reported as Deleted with {what}")
     probe.expect_no_object(key, about=f"an object after DeleteObjects with {what}")
 
