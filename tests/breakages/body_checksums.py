@@ -22,6 +22,7 @@ ALL = (
     "PAY-12/crc64nvme-header",
     "PAY-12/crc64nvme-trailer",
     "PAY-12/other-algorithms",
+    "PAY-12/other-algorithms-in-trailers",
     "PAY-12/wrong-checksum-replaces-nothing",
 )
 
@@ -70,9 +71,14 @@ def without(*names: bytes) -> Callable[[dict[bytes, bytes]], None]:
 breaks(ALL, UNVERIFIED)
 breaks(ALL, saying("InvalidRequest", instead_of="BadDigest"))
 breaks(("PAY-12/crc64nvme-header", "PAY-12/crc64nvme-trailer"), verifying_but("CRC64NVME"))
-breaks("PAY-12/other-algorithms", verifying_but("SHA1", "SHA256"))
+breaks(("PAY-12/other-algorithms", "PAY-12/other-algorithms-in-trailers"), verifying_but("SHA1", "SHA256"))
 breaks(
-    ("PAY-12/crc32-trailer", "PAY-12/crc64nvme-trailer", "PAY-12/wrong-checksum-replaces-nothing"),
+    (
+        "PAY-12/crc32-trailer",
+        "PAY-12/crc64nvme-trailer",
+        "PAY-12/other-algorithms-in-trailers",
+        "PAY-12/wrong-checksum-replaces-nothing",
+    ),
     patched("the checksums of trailers are not compared", CHECKED, headers_alone),
 )
 breaks("PAY-12/checksum-syntax", accepting("InvalidRequest"))

@@ -138,7 +138,7 @@ breaks(
     patched("every key may write everywhere", "anys3.server.application.may", may_write),
 )
 breaks(
-    "AUTH-17/others-do-not-copy",
+    ("AUTH-17/others-do-not-copy", "AUTH-17/others-do-not-copy-parts"),
     patched("the source of a copy is not authorised (GHSA-wfxj)", "anys3.operations.copying.may", may_all),
 )
 

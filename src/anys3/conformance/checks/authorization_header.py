@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,7 +17,7 @@ from anys3.client.signing import (
     UNSIGNED_PAYLOAD,
 )
 from anys3.conformance.bent import Bend, forge, resigned, unknown_identity, with_other_secret
-from anys3.conformance.probe import CONTENT, Probe
+from anys3.conformance.probe import CONTENT, Draft, Probe
 from anys3.conformance.registry import check
 
 _MALFORMED = "400 AuthorizationHeaderMalformed"
@@ -205,6 +205,21 @@ def forged_writes_have_no_effect(probe: Probe) -> None:
     probe.expect_content(key, CONTENT, about="the object that forged requests were about")
 
 
+def _with_header(draft: Draft, name: str, value: str) -> Draft:
+    """Return a draft with another value of a header that it has."""
+    headers = tuple((found, value if found == name else other) for found, other in draft.headers)
+    return replace(draft, headers=headers)
+
+
+def _other_second(amz_date: str) -> str:
+    """Return another time of the same minute.
+
+    >>> _other_second("20260101T120059Z")
+    '20260101T120000Z'
+    """
+    return f"{amz_date[:13]}{(int(amz_date[13:15]) + 1) % 60:02}Z"
+
+
 @check("AUTH-05", operation="GetObject")
 def signature_is_for_one_request(probe: Probe) -> None:
     """A signature is refused for another method, key, query, time or payload than it was made for."""
@@ -216,18 +231,18 @@ def signature_is_for_one_request(probe: Probe) -> None:
     probe.send(replace(draft, target=other)).expect(_MISMATCH, about="the signature of another key")
     bent = replace(draft, target=f"{path}?response-content-type=text%2Fhtml")
     probe.send(bent).expect(_MISMATCH, about="a query added after signing")
-    swapped = [
-        (name, UNSIGNED_PAYLOAD if name == "x-amz-content-sha256" else value) for name, value in draft.headers
-    ]
-    probe.send(replace(draft, headers=tuple(swapped))).expect(_MISMATCH, about="another payload hash")
+    hashed = _with_header(draft, "x-amz-content-sha256", UNSIGNED_PAYLOAD)
+    probe.send(hashed).expect(_MISMATCH, about="another payload hash than was signed")
+    later = _with_header(draft, "x-amz-date", _other_second(draft.header("x-amz-date")))
+    probe.send(later).expect(_MISMATCH, about="another time than was signed")
     probe.expect_content(key, CONTENT, about="the object that a borrowed signature was to delete")
 
 
-def _forged_stream(probe: Probe, key: str, mode: str, bend: Bend) -> None:
+def _forged_stream(probe: Probe, key: str, mode: str, more: Mapping[str, str]) -> None:
     """Send a well-formed stream whose headers have no right signature; it must be refused."""
     trailers = _CRC32_TRAILER if mode.endswith("TRAILER") else ()
     announced = {"x-amz-trailer": "x-amz-checksum-crc32"} if trailers else {}
-    headers = {"x-amz-decoded-content-length": "0", **announced}
+    headers = {"x-amz-decoded-content-length": "0", **announced, **more}
     who = with_other_secret(probe.main)
     date = who.amz_date()
     wire = b"" if mode == UNSIGNED_PAYLOAD else signing.chunked(
@@ -236,7 +251,7 @@ def _forged_stream(probe: Probe, key: str, mode: str, bend: Bend) -> None:
     )  # fmt: skip
     draft = probe.draft(
         "PUT", probe.path(key), (), headers, payload_hash=mode, unsigned={"content-length": str(len(wire))},
-        bend=bend,
+        bend=forge,
     )  # fmt: skip
     probe.send(draft, wire).expect(_MISMATCH, about=f"PUT with a wrong signature and {mode}")
     probe.expect_no_object(key, about=f"the object of a refused PUT with {mode}")
@@ -246,7 +261,21 @@ def _forged_stream(probe: Probe, key: str, mode: str, bend: Bend) -> None:
 def forged_streams_are_refused(probe: Probe) -> None:
     """A known key id with a wrong signature stores nothing, whatever x-amz-content-sha256 says."""
     for mode in (STREAMING_UNSIGNED_TRAILER, STREAMING_SIGNED, STREAMING_SIGNED_TRAILER, UNSIGNED_PAYLOAD):
-        _forged_stream(probe, probe.key(mode.lower()), mode, forge)
+        _forged_stream(probe, probe.key(mode.lower()), mode, {})
+    # Some servers unpack archives that come with this header, and had a verifier of its own for them.
+    unpacked = {"x-amz-meta-snowball-auto-extract": "true"}
+    _forged_stream(probe, probe.key("archive.tar"), STREAMING_UNSIGNED_TRAILER, unpacked)
+
+
+def _put_by_forged_url(probe: Probe, path: str) -> None:
+    """PUT streams by URLs with a wrong signature, the payload token in a header or in the query."""
+    length = {"x-amz-decoded-content-length": "0", "x-amz-trailer": "x-amz-checksum-crc32"}
+    token = ("x-amz-content-sha256", STREAMING_UNSIGNED_TRAILER)
+    wire = signing.chunked([], mode=STREAMING_UNSIGNED_TRAILER, trailers=_CRC32_TRAILER)
+    for headers, query in (({**length, token[0]: token[1]}, ()), (length, [token])):
+        url = probe.presign("PUT", path, query, headers)
+        reply = probe.open("PUT", url[:-64] + "0" * 64, headers, wire)
+        reply.expect("4xx", about="PUT of a stream by a URL with a wrong signature")
 
 
 @check("AUTH-05", operation="PutObject")
@@ -259,15 +288,7 @@ def forged_urls_are_refused(probe: Probe) -> None:
     repeated = f"{forged}&X-Amz-Algorithm=AWS4-ECDSA-P256-SHA256"
     for target in (forged, f"{forged}&{v2}", repeated, f"{probe.path(key)}?{v2}"):
         probe.open("GET", target).expect("400", "403", about="GET by a URL with a wrong signature")
-    headers = {
-        "x-amz-content-sha256": STREAMING_UNSIGNED_TRAILER,
-        "x-amz-decoded-content-length": "0",
-        "x-amz-trailer": "x-amz-checksum-crc32",
-    }
-    wire = signing.chunked([], mode=STREAMING_UNSIGNED_TRAILER, trailers=_CRC32_TRAILER)
-    put = probe.presign("PUT", probe.path(probe.key("new")), headers=headers)
-    reply = probe.open("PUT", put[:-64] + "0" * 64, headers, wire)
-    reply.expect("4xx", about="PUT of a stream by a URL with a wrong signature")
+    _put_by_forged_url(probe, probe.path(probe.key("new")))
     probe.expect_no_object(probe.key("new"), about="the object of a refused URL")
 
 

@@ -139,7 +139,7 @@ def sigv2_is_refused_or_verified(probe: Probe) -> None:
 def unknown_schemes(probe: Probe) -> None:
     """An Authorization header of a scheme that is not S3's is refused."""
     path = probe.path(probe.given_object())
-    for line in ("Basic dXNlcjpwYXNzd29yZA==", "Bearer e30.e30.", "AWS4-ECDSA-P256-SHA256 Credential=a"):
+    for line in ("Basic dXNlcjpwYXNzd29yZA==", "Bearer e30.e30.", "AWS5-HMAC-SHA256 Credential=a"):
         reply = probe.request("GET", path, headers={"authorization": line}, identity=None)
         reply.expect("400 InvalidArgument", about=f"GET with Authorization: {line.partition(' ')[0]} ...")
 
@@ -242,6 +242,24 @@ def others_do_not_copy(probe: Probe) -> None:
             reply.expect(*expected, about=f"a copy of another principal's object, named {said[:40]}...")
         reply = probe.request("GET", target, identity=probe.second)
         _expect_secret_kept(reply, "GET of the copy that was refused")
+
+
+@check("AUTH-17", operation="UploadPartCopy", needs=("second", "buckets"), lock="spare")
+def others_do_not_copy_parts(probe: Probe) -> None:
+    """Another principal can't copy a part from a bucket that it was not granted into its own upload."""
+    source = f"/{probe.bucket}/{quote(probe.given_object())}"
+    with _bucket_of_the_second(probe) as bucket:
+        path = probe.path("copy", bucket)
+        with probe.setting_up("the second identity could not start an upload"):
+            started = probe.request("POST", path, "uploads", identity=probe.second).expect("200")
+            upload_id = started.need_text("UploadId")
+        query = [("partNumber", "1"), ("uploadId", upload_id)]
+        try:
+            headers = {"x-amz-copy-source": source}
+            reply = probe.request("PUT", path, query, headers, identity=probe.second)
+        finally:
+            probe.request("DELETE", path, [("uploadId", upload_id)], identity=probe.second)
+        reply.expect(_DENIED, about="a part copied from another principal's object")
 
 
 @check("AUTH-17", operation="GetObject", needs=("second", "buckets"), lock="spare")
