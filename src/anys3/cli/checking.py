@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import anys3
 from anys3.cli import output
 from anys3.client.connections import Dialer
 from anys3.client.credentials import NoCredentials
@@ -61,6 +62,7 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         checks=chosen,
         is_partial=bool(selectors) or arguments.quick or arguments.unauthenticated,
         journals=arguments.journals or callers.journals(environment),
+        anys3_version=anys3.__version__,
         bucket=arguments.bucket,
         prefix=arguments.prefix,
         jobs=arguments.jobs,

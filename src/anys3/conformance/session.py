@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from anys3 import __version__
 from anys3.client.connections import Dialer, ExchangeError, Unreachable
 from anys3.conformance import cleaning, selection
 from anys3.conformance.advice import advise
@@ -51,6 +50,7 @@ class Wishes:
     checks: Sequence[Check]
     is_partial: bool
     journals: Path
+    anys3_version: str
     bucket: str | None = None
     prefix: str = ""
     jobs: int = 8
@@ -140,7 +140,7 @@ class Session:
         product = wishes.product
         region = wishes.main.region if wishes.main else ""
         return Report(
-            anys3_version=__version__,
+            anys3_version=wishes.anys3_version,
             endpoint=self.ground.endpoint.url,
             product=Product(product.name, product.version, self._server_header),
             transport=self._transport,
