@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.broken_servers import Breakage, all_of, breaks, patched, saying
+from tests.broken_servers import Breakage, all_of, answering, breaks, error_answer, patched, saying, when
 
 
 def naming(sentence: str, pattern: str) -> Breakage:
@@ -67,10 +67,11 @@ breaks(
 )
 breaks(
     "BN-05/single-dots",
-    patched(
-        "a name ends at its first dot",
-        "anys3.server.application.Application.find_bucket",
-        lambda self, name: self.store.bucket(name.partition(".")[0]),
+    answering(
+        "a bucket with dots holds no objects",
+        lambda request, _: (
+            error_answer("NoSuchBucket") if b".dots/" in request.path and when(request, "PUT") else None
+        ),
     ),
 )
 breaks(

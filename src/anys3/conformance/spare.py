@@ -13,8 +13,9 @@ from anys3.conformance.outcomes import Blocked, Failed
 from anys3.conformance.probe import Probe
 from anys3.conformance.replies import Reply
 
-_PAUSE_S = 20.0
+_PAUSE_S = 60.0
 """How long a name that was just deleted may stay busy (409 OperationAborted, DB-04)."""
+_OWN = "409 BucketAlreadyOwnedByYou"
 
 
 def bucket_path(name: str) -> str:
@@ -41,20 +42,36 @@ def create(
 def trial(
     probe: Probe, name: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
 ) -> Iterator[Reply]:
-    """Send CreateBucket and hand out its answer; a bucket that was made is gone at the end of the block."""
+    """Send CreateBucket and hand out its answer; a bucket that was made is gone at the end of the block.
+
+    Raises Blocked if it is still there from an earlier check, whose deletion did not succeed.
+    """
+    is_known = name in probe.ground.journal.made.buckets
     try:
-        yield create(probe, name, headers, body)
+        reply = create(probe, name, headers, body)
+        if is_known and reply.is_one_of(_OWN):
+            discard(probe, name)
+            reply = create(probe, name, headers, body)
+            if reply.is_one_of(_OWN):
+                raise Blocked("the spare bucket is still there: its deletion did not succeed")
+        yield reply
     finally:
         discard(probe, name)
 
 
 @contextmanager
 def given(probe: Probe) -> Iterator[str]:
-    """Make the spare bucket for a while, or block the check; it is gone at the end of the block."""
-    with trial(probe, probe.spare) as reply:
-        if reply.status != 200:
+    """Make the spare bucket for a while, or block the check; it is gone at the end of the block.
+
+    If its deletion did not succeed before, it is used as it is.
+    """
+    try:
+        reply = create(probe, probe.spare)
+        if not reply.is_one_of("200", _OWN):
             raise Blocked(f"the spare bucket could not be made: {reply.said}")
         yield probe.spare
+    finally:
+        discard(probe, probe.spare)
 
 
 def refuse(
@@ -75,7 +92,7 @@ def refuse(
 def discard(probe: Probe, name: str) -> None:
     """Delete a bucket and what this attempt put into it. Raises nothing that the server causes."""
     try:
-        if probe.request("DELETE", bucket_path(name)).is_one_of("409"):
+        if not probe.request("DELETE", bucket_path(name)).is_one_of("2xx", "400", "404"):
             for bucket, key in list(probe.ground.journal.made.objects):
                 if bucket == name:
                     probe.request("DELETE", probe.path(key, bucket))
