@@ -8,6 +8,7 @@ from itertools import pairwise
 from urllib.parse import unquote_plus
 
 from anys3.conformance.listings import keys_of, listed, listed_v1, pages, prefixes_of, put_keys
+from anys3.conformance.outcomes import Skipped
 from anys3.conformance.probe import Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
@@ -43,11 +44,20 @@ def common_prefixes_count(probe: Probe) -> None:
 
 
 @check("LIST-07", operation="ListObjectsV2")
-def thousand_keys_at_most(probe: Probe) -> None:
-    """max-keys is 1000 where it is not given, and where more is asked for."""
+def thousand_by_default(probe: Probe) -> None:
+    """max-keys is 1000 where it is not given."""
     put_keys(probe, "a")
     equal(listed(probe).text("MaxKeys"), "1000", "MaxKeys where max-keys is not given")
-    equal(listed(probe, ("max-keys", "5000")).text("MaxKeys"), "1000", "MaxKeys with max-keys=5000")
+
+
+@check("LIST-07", operation="ListObjectsV2")
+def thousand_at_most(probe: Probe) -> None:
+    """max-keys is 1000 where more is asked for."""
+    put_keys(probe, "a")
+    found = listed(probe, ("max-keys", "5000")).text("MaxKeys")
+    if found == "5000":  # an echo, which says nothing of what a page would hold
+        raise Skipped("MaxKeys echoes 5000, so that only more than 1000 objects could show the limit")
+    equal(found, "1000", "MaxKeys with max-keys=5000")
 
 
 @check("LIST-07", operation="ListObjectsV2")
@@ -147,11 +157,15 @@ def forged_token(probe: Probe) -> None:
     """A token that was not issued never leads to a 5xx or out of the prefix, and should be refused."""
     put_keys(probe, "a/1", "b/1", "b/2", "c/1")
     inside = base64.b64encode(probe.key("c/").encode()).decode()
+    accepted = 0
     for token in ("x", "AAAA", "..", "%", "\U0001f600", probe.key("a/1"), inside, "1" * 1500):
         reply = probe.list_keys(("prefix", probe.key("b/")), ("continuation-token", token))
-        _expect_within(probe, reply, f"the forged token {token[:40]!r}")
-        if reply.status == 200:
-            probe.report(f"the token {token[:40]!r}, which was not issued, is accepted")
+        what = f"the forged token {token[:40]!r}"
+        require(reply.status < 500, f"a listing with {what}: expected 200 or 4xx, got {reply.said}")
+        _expect_within(probe, reply, what)
+        accepted += reply.status == 200
+    if accepted:
+        probe.report(f"{accepted} of 8 tokens that were not issued are accepted")
 
 
 @check("LIST-12", operation="ListObjectsV2")
@@ -163,6 +177,8 @@ def token_of_other_prefix(probe: Probe) -> None:
         token = _token(listed(probe, *query))
         reply = probe.list_keys(("prefix", probe.key("b/")), ("continuation-token", token))
         _expect_within(probe, reply, "a token of another prefix")
+        if reply.status >= 500:
+            probe.report(f"a token of another prefix is answered with {reply.said}")
 
 
 @check("LIST-13", operation="ListObjectsV2")
@@ -224,8 +240,8 @@ def tokens_not_encoded(probe: Probe) -> None:
     """Tokens are not encoded: one works as it stands in a page with encoding-type=url."""
     put_keys(probe, "a b+é/1", "a b+é/2", "a b+é/3")
     query = (_ENCODED, ("max-keys", "1"))
-    found = [unquote_plus(key) for page in pages(probe, *query) for key in page.texts("Contents/Key")]
-    equal(found, [probe.key(f"a b+é/{number}") for number in (1, 2, 3)], "the keys of all pages, decoded")
+    found = [key for page in pages(probe, *query) for key in page.texts("Contents/Key")]
+    equal((len(found), len(set(found))), (3, 3), f"all keys, and different keys, of the pages: {found!r}")
 
 
 @check("LIST-16", operation="ListObjectsV2")
@@ -306,8 +322,7 @@ def _token(reply: Reply) -> str:
 
 
 def _expect_within(probe: Probe, reply: Reply, what: str) -> None:
-    """Raise Failed unless the answer is a refusal, or a page of keys below `b/`."""
-    reply.expect("200", "4xx", about=f"a listing with {what}")
+    """Raise Failed if the answer is a page with keys that are not below `b/`; a refusal has none."""
     if reply.status == 200:
         entries = _entries(probe, reply)
         is_within = all(entry.startswith("b/") for entry in entries)
