@@ -7,13 +7,14 @@ import socket
 import ssl
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from anys3.server import tls
-from anys3.server.limits import MIB
+from anys3.server.limits import MIB, Limits
 from tests.server.wire_server import WireServer, read_all, read_reply, serving
 
 HOST = b"Host: localhost\r\n"
@@ -108,6 +109,20 @@ def test_plain_http_on_the_tls_port_is_closed_and_logged_as_no_error(
         sock.sendall(b"GET /echo HTTP/1.1\r\n" + HOST + b"\r\n")
         assert b"200" not in read_all(sock)
     assert [record for record in caplog.records if record.levelname in ("ERROR", "WARNING")] == []
+
+
+def test_an_idle_client_that_never_says_goodbye_does_not_hold_a_stopping_server(
+    files: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    contexts = tls.server_context(files[0], files[1]), ssl.create_default_context(cafile=str(files[0]))
+    with serving(Limits(goodbye_timeout_s=0.1, drain_s=20), tls=contexts) as server, ExitStack() as held:
+        sock = held.enter_context(server.connect())
+        sock.sendall(b"GET /echo HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert read_reply(sock).status == 200
+        # The connection outlives the server's stop: nobody reads what it sends, or answers it.
+        held.pop_all()
+    assert "did not finish" not in caplog.text
+    sock.close()
 
 
 def test_a_reload_changes_the_certificate_of_new_connections(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ class Limits:
     send_timeout_s: float = 60.0
     """Without the client taking a single byte of an answer."""
     handshake_timeout_s: float = 20.0
+    goodbye_timeout_s: float = 1.0
+    """How long a closing TLS connection waits for the client's close_notify, which most never send."""
     linger_s: float = 10.0
     """How long the rest of a refused body is read and dropped, so that the client sees the answer."""
     linger_max_bytes: int = 32 * MIB

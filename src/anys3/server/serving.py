@@ -44,7 +44,11 @@ async def serve(
     sweeper = Sweeper(connections)
     tls: dict[str, Any] = {}
     if tls_context is not None:
-        tls = {"ssl": tls_context, "ssl_handshake_timeout": limits.handshake_timeout_s}
+        tls = {
+            "ssl": tls_context,
+            "ssl_handshake_timeout": limits.handshake_timeout_s,
+            "ssl_shutdown_timeout": limits.goodbye_timeout_s,
+        }
     servers: list[asyncio.AbstractServer] = []
     try:
         for listener in sockets:
