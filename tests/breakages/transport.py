@@ -37,17 +37,14 @@ def speaking_tls_1_0(server: BreakableServer) -> Iterator[None]:
 
 @contextlib.contextmanager
 def with_another_certificate(server: BreakableServer) -> Iterator[None]:
-    """From its second connection on, the server shows the certificate of another host."""
+    """The server shows the certificate of another host."""
     assert server.context is not None
     with tempfile.TemporaryDirectory() as folder:
         chain, key = tls.self_signed_files(Path(folder), ["elsewhere.example"], datetime.now(UTC))
         other = tls.server_context(chain, key)
-    seen: list[str | None] = []
 
-    def choose(connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        seen.append(name)
-        if len(seen) > 1:
-            connection.context = other
+    def choose(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _: ssl.SSLContext) -> None:
+        connection.context = other
 
     server.context.sni_callback = choose
     try:

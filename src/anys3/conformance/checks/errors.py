@@ -7,6 +7,7 @@ from dataclasses import replace
 from hashlib import md5
 
 from anys3.client.signing import Credentials
+from anys3.conformance import spare
 from anys3.conformance.checks.documents import delete_objects
 from anys3.conformance.ground import Identity
 from anys3.conformance.probe import CONTENT, Probe, Upload
@@ -176,13 +177,9 @@ def no_completion_document(probe: Probe) -> None:
 @check("ERR-05", operation="CreateBucket", needs=("buckets",), lock="spare")
 def no_bucket_document(probe: Probe) -> None:
     """A bucket is not made by a body that is not well-formed, or another document."""
-    path = probe.path(bucket=probe.spare)
     for document in (b"text", b"<Other/>", b"<CreateBucketConfiguration>"):
-        reply = probe.request("PUT", path, body=document)
-        if reply.status == 200:
-            probe.request("DELETE", path)
-        reply.expect("400 MalformedXML", about=f"CreateBucket with {document!r}")
-    probe.request("HEAD", path).expect("404", about="the bucket that was refused")
+        about = f"CreateBucket with {document!r}"
+        spare.refuse(probe, probe.spare, "400 MalformedXML", about=about, body=document)
 
 
 def _upload_if_any(probe: Probe, key: str) -> Upload | None:

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from xml.etree import ElementTree as ET
 
 from anys3.client.connections import Connection
+from anys3.conformance import spare
 from anys3.conformance.outcomes import Failed
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
@@ -27,6 +28,7 @@ _OF_THE_OBJECT = frozenset(
 )  # fmt: skip
 _IDS = frozenset(("x-amz-request-id", "x-amz-id-2"))
 _SKEW_S = 15 * 60
+_BUSY_S = 60.0
 _PATHS_OF_SERVERS = (
     "/health", "/healthz", "/status", "/metrics", "/admin", "/console", "/static", "/favicon.ico",
     "/minio/health/live", "/minio/v2/metrics/cluster", "/health/ready", "/admin/info",
@@ -87,11 +89,20 @@ def service_bucket_object(probe: Probe) -> None:
 def made_and_deleted_with_slash(probe: Probe) -> None:
     """A bucket is made and deleted as `/{bucket}/` too."""
     path = probe.path(bucket=probe.spare)
-    made = probe.request("PUT", f"{path}/", body=probe.location_document())
-    made.expect("200", about="PUT of a bucket with a slash")
-    probe.request("HEAD", path).expect("200", about="HEAD of that bucket without a slash")
-    probe.request("DELETE", f"{path}/").expect("204", about="DELETE of the bucket with a slash")
-    probe.request("HEAD", path).expect("404", about="HEAD of the deleted bucket")
+    replies: list[Reply] = []
+
+    def is_answered() -> bool:
+        replies.append(probe.request("PUT", f"{path}/", body=probe.location_document()))
+        return not replies[-1].is_one_of("409 OperationAborted")  # the name was deleted just before
+
+    try:
+        probe.until(is_answered, _BUSY_S)
+        replies[-1].expect("200", about="PUT of a bucket with a slash")
+        probe.request("HEAD", path).expect("200", about="HEAD of that bucket without a slash")
+        probe.request("DELETE", f"{path}/").expect("204", about="DELETE of the bucket with a slash")
+        probe.request("HEAD", path).expect("404", about="HEAD of the deleted bucket")
+    finally:
+        spare.discard(probe, probe.spare)
 
 
 # --- what every answer has -------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from hashlib import md5
 
+from anys3.conformance import spare
 from anys3.conformance.probe import CONTENT, Probe, SentPart, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import NAMESPACE, Reply, equal, require
@@ -97,7 +98,7 @@ def bucket_subresources(probe: Probe) -> None:
 @check("HTTP-14", operation="CreateBucket", needs=("buckets",), lock="spare")
 def bucket_subresources_written(probe: Probe) -> None:
     """A sub-resource of a bucket is written or refused; the bucket itself is not made or deleted."""
-    with probe.given_spare() as bucket:
+    with spare.given(probe) as bucket:
         key = probe.given_object(bucket=bucket)  # so that a DELETE of the bucket can't do harm
         path = probe.path(bucket=bucket)
         for method in ("PUT", "POST", "DELETE"):
@@ -231,13 +232,9 @@ def neutral_on_copy(probe: Probe) -> None:
 @check("HTTP-27", operation="CreateBucket", needs=("buckets",), lock="spare")
 def neutral_on_create_bucket(probe: Probe) -> None:
     """Values that change nothing are accepted by CreateBucket."""
-    path = probe.path(bucket=probe.spare)
     for acl in _NO_OP_ACLS:
-        reply = probe.request("PUT", path, (), {**_NO_OPS, "x-amz-acl": acl}, probe.location_document())
-        try:
+        with spare.trial(probe, probe.spare, {**_NO_OPS, "x-amz-acl": acl}) as reply:
             reply.expect("200", about=f"CreateBucket with values that change nothing and the ACL {acl}")
-        finally:
-            probe.request("DELETE", path)
 
 
 def _expect_neutral_acl(probe: Probe, reply: Reply, operation: str, acl: str) -> None:
