@@ -45,7 +45,7 @@ def success(probe: Probe) -> None:
 @check("GET-02", operation="GetObject")
 def accept_ranges(probe: Probe) -> None:
     """A GET says that ranges are accepted."""
-    reply = probe.get(probe.given_object()).expect("200")
+    reply = probe.get(probe.shared_object()).expect("200")
     equal(reply.header("accept-ranges"), "bytes", "accept-ranges of GET")
 
 
@@ -53,7 +53,7 @@ def accept_ranges(probe: Probe) -> None:
 def no_compression(probe: Probe) -> None:
     """Stored bytes are not compressed on their way, whatever Accept-Encoding allows."""
     body = b"the same line again and again\n" * 400
-    key = probe.given_object(body=body, headers={"content-type": "text/html"})
+    key = probe.shared_object(body=body, headers={"content-type": "text/html"})
     reply = probe.get(key, {"accept-encoding": "gzip, deflate, br, zstd"}).expect("200")
     equal(reply.header("content-encoding"), None, "content-encoding of an object that has none")
     equal(reply.body, body, "the body of GET with Accept-Encoding: gzip")
@@ -64,7 +64,7 @@ def no_compression(probe: Probe) -> None:
 def no_decompression(probe: Probe) -> None:
     """An object with Content-Encoding: gzip is sent as it is stored, also to who does not accept gzip."""
     body = gzip.compress(b"the same line again and again\n" * 40, mtime=0)
-    key = probe.given_object(body=body, headers={"content-encoding": "gzip"})
+    key = probe.shared_object(body=body, headers={"content-encoding": "gzip"})
     for headers in ({}, {"accept-encoding": "identity"}, {"accept-encoding": "gzip"}):
         reply = probe.get(key, headers).expect("200")
         equal(reply.body, body, f"the body of GET with {headers or 'no Accept-Encoding'}")
@@ -73,7 +73,7 @@ def no_decompression(probe: Probe) -> None:
 @check("GET-04", operation="GetObject")
 def range_is_honoured(probe: Probe) -> None:
     """A range from one byte to another is answered with 206, Content-Range and those bytes alone."""
-    key = probe.given_object(body=_DIGITS)
+    key = probe.shared_object(body=_DIGITS)
     reply = _range(probe, key, "bytes=2-4", b"234", "bytes 2-4/10")
     equal(reply.header("content-length"), "3", "content-length of a range of three bytes")
 
@@ -81,7 +81,7 @@ def range_is_honoured(probe: Probe) -> None:
 @check("GET-04", operation="GetObject")
 def open_ranges(probe: Probe) -> None:
     """Ranges to the end, of the last bytes, and beyond the end are answered with 206 and those bytes."""
-    key = probe.given_object(body=_DIGITS)
+    key = probe.shared_object(body=_DIGITS)
     _range(probe, key, "bytes=7-", b"789", "bytes 7-9/10")
     _range(probe, key, "bytes=-2", b"89", "bytes 8-9/10")
     _range(probe, key, "bytes=8-1000", b"89", "bytes 8-9/10")
@@ -91,7 +91,7 @@ def open_ranges(probe: Probe) -> None:
 @check("GET-05", operation="GetObject")
 def if_match(probe: Probe) -> None:
     """If-Match lets GET and HEAD through for the object's ETag, and stops them with 412 for another."""
-    key = probe.given_object(body=_DIGITS)
+    key = probe.shared_object(body=_DIGITS)
     etag = probe.head(key).expect("200").etag
     for ask in (probe.get, probe.head):
         ask(key, {"if-match": etag}).expect("200", about="If-Match with the object's ETag")
@@ -106,7 +106,7 @@ def if_match(probe: Probe) -> None:
 @check("GET-05", operation="GetObject")
 def if_none_match(probe: Probe) -> None:
     """If-None-Match answers GET and HEAD with 304 for the object's ETag, and lets others through."""
-    key = probe.given_object()
+    key = probe.shared_object()
     etag = probe.head(key).expect("200").etag
     for ask in (probe.get, probe.head):
         same = ask(key, {"if-none-match": etag})
@@ -118,7 +118,7 @@ def if_none_match(probe: Probe) -> None:
 @check("GET-05", operation="GetObject")
 def if_modified_since(probe: Probe) -> None:
     """If-Modified-Since answers GET and HEAD with 304 for the object's date, and lets an older one through."""
-    key = probe.given_object()
+    key = probe.shared_object()
     date = probe.head(key).expect("200").need("last-modified")
     for ask in (probe.get, probe.head):
         ask(key, {"if-modified-since": date}).expect("304", about="If-Modified-Since with Last-Modified")
@@ -130,7 +130,7 @@ def if_modified_since(probe: Probe) -> None:
 @check("GET-05", operation="GetObject")
 def if_unmodified_since(probe: Probe) -> None:
     """If-Unmodified-Since lets GET and HEAD through for the object's date, and stops an older one with 412."""
-    key = probe.given_object()
+    key = probe.shared_object()
     date = probe.head(key).expect("200").need("last-modified")
     for ask in (probe.get, probe.head):
         ask(key, {"if-unmodified-since": date}).expect("200", about="If-Unmodified-Since with Last-Modified")
@@ -141,7 +141,7 @@ def if_unmodified_since(probe: Probe) -> None:
 @check("GET-06", operation="GetObject")
 def version_null(probe: Probe) -> None:
     """The versionId `null` reads the object."""
-    key = probe.given_object()
+    key = probe.shared_object()
     reply = probe.get(key, query=[("versionId", "null")]).expect("200", about="GET with versionId=null")
     equal(reply.body, CONTENT, "the body of GET with versionId=null")
 
@@ -149,7 +149,7 @@ def version_null(probe: Probe) -> None:
 @check("GET-06", operation="GetObject")
 def other_versions(probe: Probe) -> None:
     """A versionId that does not exist is refused; the object is not sent in its place."""
-    key = probe.given_object()
+    key = probe.shared_object()
     for version in _OTHER_VERSIONS:
         reply = probe.get(key, query=[("versionId", version)])
         reply.expect("400 InvalidArgument", "404 NoSuchVersion", about=f"GET with versionId={version}")
@@ -158,7 +158,7 @@ def other_versions(probe: Probe) -> None:
 @check("GET-07", operation="GetObject")
 def checksum_mode(probe: Probe) -> None:
     """GET and HEAD accept x-amz-checksum-mode: ENABLED."""
-    key = probe.given_object()
+    key = probe.shared_object()
     headers = {"x-amz-checksum-mode": "ENABLED"}
     reply = probe.get(key, headers).expect("200", about="GET with x-amz-checksum-mode: ENABLED")
     equal(reply.body, CONTENT, "the body of GET with x-amz-checksum-mode: ENABLED")
@@ -190,7 +190,7 @@ def one_version_in_a_race(probe: Probe) -> None:
 @check("HEAD-01", operation="HeadObject", quick=True)
 def headers_of_get(probe: Probe) -> None:
     """A HEAD answers with the headers of a GET, the object's size as Content-Length."""
-    key = probe.given_object(headers=_HEADERS)
+    key = probe.shared_object(headers=_HEADERS)
     got, headed = probe.get(key).expect("200"), probe.head(key).expect("200", about="HEAD of an object")
     equal(headed.header("content-length"), str(len(CONTENT)), "content-length of HEAD")
     for name in _STATED:
@@ -200,7 +200,7 @@ def headers_of_get(probe: Probe) -> None:
 @check("HEAD-01", operation="HeadObject")
 def no_body(probe: Probe) -> None:
     """A HEAD is answered without a body, so that the next answer on the connection can be read."""
-    key = probe.given_object()
+    key = probe.shared_object()
     with probe.connect() as connection:
         headed = probe.request("HEAD", probe.path(key), on=connection).expect("200")
         if headed.answer.closes:
@@ -214,7 +214,7 @@ def no_body(probe: Probe) -> None:
 @check("HEAD-02", operation="HeadObject")
 def equals_get_and_list(probe: Probe) -> None:
     """HEAD, GET and a listing say the same of an object: ETag, size, date; HEAD and GET also its metadata."""
-    key = probe.given_object(headers={"x-amz-meta-colour": "blue", "x-amz-meta-size": "9"})
+    key = probe.shared_object(headers={"x-amz-meta-colour": "blue", "x-amz-meta-size": "9"})
     got, headed = probe.get(key).expect("200"), probe.head(key).expect("200")
     for name in ("etag", "content-length", "last-modified"):
         equal(headed.need(name), got.need(name), f"{name} of HEAD, compared with GET")

@@ -138,7 +138,8 @@ def beyond_ascii(probe: Probe) -> None:
     for read in (probe.head(probe.key()).expect("200"), probe.get(probe.key()).expect("200")):
         value = read.need("x-amz-meta-v")
         what = f"a value of metadata beyond ASCII, in the answer to {read.exchange.method}"
-        require(value.isascii() and value.startswith("=?"), f"{what}: expected RFC 2047 words, got {value!r}")
+        is_encoded = value.isascii() and value.startswith("=?")
+        require(is_encoded, f"{what}: expected RFC 2047 words, got {value.encode('latin-1')!r}")
         meant = _decoded(value)
         require(meant in (_BEYOND_ASCII, wire), f"{what}: expected {_BEYOND_ASCII!r} encoded, got {meant!r}")
 

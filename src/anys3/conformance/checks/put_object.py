@@ -108,7 +108,7 @@ def overwrite_replaces_all(probe: Probe) -> None:
 @check("PUT-07", operation="PutObject")
 def default_content_type(probe: Probe) -> None:
     """An object put without a Content-Type is served as binary/octet-stream."""
-    key = probe.given_object()
+    key = probe.shared_object()
     reply = probe.get(key).expect("200")
     equal(reply.header("content-type"), "binary/octet-stream", "content-type of an object put without one")
 
