@@ -61,6 +61,19 @@ breaks(
 breaks("AUTH-12/nobody-reads", letting_in("everyone may read", "read"))
 breaks("AUTH-12/nobody-reads", answering("everyone learns which keys are missing", missing_is_told))
 breaks("AUTH-12/nobody-writes", letting_in("everyone may write", "write"))
+
+
+def deleting_many(request: Request, answer: Answer) -> Answer | None:
+    """Say that what was refused was deleted."""
+    if code_of(answer) != "AccessDenied" or request.method != b"POST" or b"delete" not in request.query:
+        return None
+    return Answer(200, body=b"<DeleteResult><Deleted><Key>k</Key></Deleted></DeleteResult>")
+
+
+breaks(
+    ("AUTH-12/nobody-writes", "AUTH-17/others-do-not-write"),
+    answering("DeleteObjects is not authorised", deleting_many),
+)
 breaks(("AUTH-12/nobody-reads", "AUTH-12/nobody-writes"), saying("InvalidRequest", instead_of="AccessDenied"))
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from anys3.client import signing
 from anys3.client.signing import STREAMING_UNSIGNED_TRAILER
 from anys3.conformance.ground import Identity
+from anys3.conformance.outcomes import Skipped
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, require
@@ -55,11 +56,14 @@ def _expect_writes_denied(probe: Probe, who: Identity | None, key: str) -> None:
         probe.request("PUT", probe.path(new), body=CONTENT, identity=who),
         probe.request("PUT", probe.path(key), body=b"other", identity=who),
         probe.request("DELETE", probe.path(key), identity=who),
-        probe.request("POST", probe.path(), "delete=", headers, body, identity=who),
         probe.request("POST", probe.path(new), "uploads=", identity=who),
     )
     for reply in tried:
         reply.expect(_DENIED, about=f"{reply.exchange.method} {_name(who)}")
+    many = probe.request("POST", probe.path(), "delete=", headers, body, identity=who)
+    # Many servers judge each key by itself, and answer 200 with an error for each.
+    if many.status != 200 or many.texts("Error/Code") != ["AccessDenied"]:
+        many.expect(_DENIED, about=f"DeleteObjects {_name(who)}")
     probe.expect_no_object(new, about="the object of a refused PUT")
     probe.expect_content(key, CONTENT, about="the object that refused requests were about")
 
@@ -214,8 +218,10 @@ def others_do_not_write(probe: Probe) -> None:
 def _bucket_of_the_second(probe: Probe) -> Iterator[str]:
     """Make the spare bucket as the second identity, and take it away with the key `copy` in it."""
     path = probe.path(bucket=probe.spare)
+    reply = probe.request("PUT", path, body=probe.location_document(), identity=probe.second)
+    if reply.status == 403:
+        raise Skipped("needs a second identity that may create buckets")
     with probe.setting_up("the second identity could not make a bucket"):
-        reply = probe.request("PUT", path, body=probe.location_document(), identity=probe.second)
         reply.expect("200")
     try:
         yield probe.spare
