@@ -127,7 +127,9 @@ def resumes_after_deleted(probe: Probe) -> None:
         probe.delete(probe.key("b")).expect("204", "200")
     put_keys(probe, "aa", "bb")
     rest = keys_of(probe, listed(probe, ("continuation-token", token)))
-    equal(rest, ["bb", "c", "d", "e"], "the keys after a page whose last key was deleted")
+    # What was written meanwhile behind the token may be there or not.
+    old = [key for key in rest if key != "bb"]
+    equal(old, ["c", "d", "e"], "the keys after a page whose last key was deleted")
 
 
 @check("LIST-11", operation="ListObjectsV2")
@@ -232,7 +234,7 @@ def encodes_names(probe: Probe) -> None:
         found = reply.texts(path)
         is_encoded = all(re.fullmatch("[!-~]+", text) for text in found)
         require(is_encoded, f"{path} with encoding-type=url: expected percent-encoded text, got {found!r}")
-        equal([unquote_plus(text) for text in found], values, f"{path}, decoded from {found!r}")
+        equal(sorted(unquote_plus(text) for text in found), values, f"{path}, decoded from {found!r}")
 
 
 @check("LIST-15", operation="ListObjectsV2")
@@ -247,14 +249,12 @@ def tokens_not_encoded(probe: Probe) -> None:
 @check("LIST-16", operation="ListObjectsV2")
 def encoded_keys_decode(probe: Probe) -> None:
     """Encoded keys decode, as forms do, to what was stored; plus is %2B, percent %25, and / stays raw."""
-    names = sorted(
-        (" ", "%", "%2F", "+", "a b", "a&b=c", "a/b", "<x>", "é", "~-._", "\U0001f600"), key=str.encode
-    )
+    names = sorted((" ", "%", "%2F", "+", "a b", "a&b=c", "a/b", "<x>", "é", "~-._", "\U0001f600"))
     put_keys(probe, *names)
     encoded = listed(probe, _ENCODED).texts("Contents/Key")
     decoded = [unquote_plus(key).removeprefix(probe.prefix) for key in encoded]
-    equal(decoded, names, "the keys of a listing with encoding-type=url, decoded")
-    for key, name in zip(encoded, names, strict=True):
+    equal(sorted(decoded), names, "the keys of a listing with encoding-type=url, decoded")
+    for key, name in zip(encoded, decoded, strict=True):
         equal(key.count("/"), probe.key(name).count("/"), f"raw slashes in {key!r}")
         require(
             "%" not in name or "%25" in key, f"the key {name!r}: expected %25 for the percent, got {key!r}"
