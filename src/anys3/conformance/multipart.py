@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from base64 import b64encode
-from collections.abc import Callable
 
-from anys3.client.connections import ExchangeError, NoAnswer
-from anys3.conformance.outcomes import Failed
 from anys3.conformance.probe import Draft, Probe, SentPart, Upload
 from anys3.conformance.replies import Reply, equal
 
@@ -59,43 +56,6 @@ def part_draft(probe: Probe, upload: Upload, number: int, size: int, **headers: 
         payload_hash="UNSIGNED-PAYLOAD",
         unsigned={"content-length": str(size)},
     )
-
-
-def first_answer(probe: Probe, draft: Draft) -> int:
-    """Send the head of a request that expects 100-continue and return the first status, 100 too.
-
-    The connection is dropped then, with the body unsent. Raises Failed if nothing is answered.
-    """
-    with probe.connect() as connection:
-        try:
-            connection.send(draft.head)
-            return connection.read_answer(draft.method, final=False).status
-        except (ExchangeError, ValueError) as error:
-            raise Failed(
-                f"{draft.method} {draft.target[:120]}, whose body waits for 100 Continue: "
-                f"expected an answer, got none: {error}"
-            ) from None
-
-
-def in_two_halves(probe: Probe, draft: Draft, body: bytes, meanwhile: Callable[[], object]) -> int:
-    """Send half of a body, call `meanwhile`, send the rest, and return the status; 0 if there is none."""
-    half = len(body) // 2
-    with probe.connect() as connection:
-        try:
-            connection.send(draft.head + body[:half])
-        except ExchangeError as error:
-            raise Failed(f"{draft.method} {draft.target[:120]}, sent in two halves: {error}") from None
-        meanwhile()
-        try:
-            connection.send(body[half:])
-        except NoAnswer:
-            pass  # it may have answered before it closed
-        except ExchangeError:
-            return 0
-        try:
-            return connection.read_answer(draft.method).status
-        except (ExchangeError, ValueError):
-            return 0
 
 
 def copy_part(probe: Probe, upload: Upload, source: str, span: str = "", number: int = 1) -> Reply:

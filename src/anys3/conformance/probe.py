@@ -275,6 +275,28 @@ class Probe:
                 self._keep(_recorded(draft, body, None, "no answer before the connection was ended", 0.0))
                 return None
 
+    def send_in_halves(self, draft: Draft, body: bytes, meanwhile: Callable[[], object]) -> Reply | None:
+        """Send half of a body, call `meanwhile`, send the rest. Returns None if no answer comes.
+
+        A body of 1 MB or more makes sure that the server has begun with the request by then.
+        """
+        self._write_down(draft)
+        half = len(draft.head) + len(body) // 2
+
+        def exchange(data: bytes) -> Answer:
+            connection.send(data[:half])
+            meanwhile()
+            try:
+                return _exchange_on(connection, data[half:], draft.method)
+            except (NoAnswer, Stalled):
+                raise _Waits from None
+
+        with self.connect() as connection:
+            try:
+                return self._sent(draft, body, exchange)
+            except _Waits:
+                return None
+
     def put(self, key: str, body: bytes = CONTENT, headers: _Fields = (), query: _Query = ()) -> Reply:
         """PUT an object of the run's bucket."""
         return self.request("PUT", self.path(key), query, headers, body)
@@ -377,21 +399,6 @@ class Probe:
         """Make a bucket, or block the check."""
         with self.setting_up("a bucket could not be made"):
             self.request("PUT", self.path(bucket=name), body=self.location_document()).expect("200")
-
-    @contextlib.contextmanager
-    def given_spare(self) -> Iterator[str]:
-        """Make the spare bucket for a while, or block. The check declares lock="spare", needs=("buckets",).
-
-        At the end what this attempt put under its own keys in it is deleted, and the bucket.
-        """
-        self.given_bucket(self.spare)
-        try:
-            yield self.spare
-        finally:
-            for bucket, key in list(self.ground.journal.made.objects):
-                if bucket == self.spare and key.startswith(self.prefix):
-                    self.request("DELETE", self.path(key, bucket))
-            self.request("DELETE", self.path(bucket=self.spare))
 
     def location_document(self) -> bytes:
         """Return the body of CreateBucket: none in us-east-1, elsewhere the region (CB-01)."""

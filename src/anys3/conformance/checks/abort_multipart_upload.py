@@ -6,7 +6,6 @@ from anys3.conformance.multipart import (
     UNKNOWN_ID,
     abort,
     given_end,
-    in_two_halves,
     list_parts,
     list_uploads,
     part_draft,
@@ -48,7 +47,7 @@ def part_in_flight(probe: Probe) -> None:
     def end() -> None:
         abort(probe, upload).expect("204", about="abort while a part is under way")
 
-    in_two_halves(probe, part_draft(probe, upload, 1, len(_LONG)), _LONG, end)
+    probe.send_in_halves(part_draft(probe, upload, 1, len(_LONG)), _LONG, end)
     about = "an abort while a part was under way"
     list_parts(probe, upload).expect("404 NoSuchUpload", about=f"the parts after {about}")
     page = list_uploads(probe).expect("200", about=f"the uploads after {about}")

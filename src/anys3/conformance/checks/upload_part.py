@@ -11,10 +11,8 @@ from anys3.conformance.multipart import (
     UNKNOWN_ID,
     crc32,
     expect_completes,
-    first_answer,
     given_end,
     given_part_numbers,
-    in_two_halves,
     list_parts,
     part_draft,
     part_etag,
@@ -29,6 +27,8 @@ _CHUNK = b"0123456789abcdef" * 512
 _TAIL = b"the last chunk"
 _LONG = bytes(1_200_000)
 """Longer than what a server waits for before it looks at a request."""
+_PAUSE_S = 0.2
+_PATIENCE_S = 3.0
 
 
 def _md5(body: bytes) -> str:
@@ -170,8 +170,10 @@ def interleaved(probe: Probe) -> None:
     def send_quick() -> None:
         probe.put_part(upload, 1, quick.body).expect("200", about="the quicker of two uploads of one part")
 
-    status = in_two_halves(probe, part_draft(probe, upload, 1, len(slow.body)), slow.body, send_quick)
-    equal(status, 200, "the status of the slower of two uploads of one part")
+    reply = probe.send_in_halves(part_draft(probe, upload, 1, len(slow.body)), slow.body, send_quick)
+    if reply is None:
+        raise Failed("the slower of two uploads of one part: expected 200, got no answer")
+    reply.expect("200", about="the slower of two uploads of one part")
     if probe.complete(upload, [slow]).status == 200:
         probe.expect_content(upload.key, slow.body, about="the object of a part that was sent twice at once")
         return
@@ -195,8 +197,7 @@ def cut_part(probe: Probe) -> None:
     upload = probe.given_upload()
     good = probe.given_part(upload, 1, b"good")
     draft = part_draft(probe, upload, 1, len(_LONG))
-    with probe.connect() as connection:
-        connection.send(draft.head + _LONG[: len(_LONG) // 2])
+    probe.send_short(draft, _LONG[: len(_LONG) // 2], _PAUSE_S)
     # The server may still be busy with what it got; it must not change anything at any time.
     probe.until(lambda: good.etag not in list_parts(probe, upload).texts("Part/ETag"), 0.6, 0.2)
     expect_completes(probe, upload, good, "completion with the part sent before a broken connection")
@@ -206,15 +207,21 @@ def cut_part(probe: Probe) -> None:
 def five_gib_are_let_in(probe: Probe) -> None:
     """A part of 5 GiB, announced by its Content-Length, is asked for with 100 Continue."""
     draft = part_draft(probe, probe.given_upload(), 1, MAX_PART, expect="100-continue")
-    status = first_answer(probe, draft)
-    equal(status, 100, "the answer to the head of a part of 5 GiB")
+    reply = probe.send_head(draft, _PATIENCE_S)
+    got = "nothing" if reply is None else reply.said
+    require(got == "100", f"the head of a part of 5 GiB: expected 100 Continue, got {got}")
 
 
 @check("UP-07", operation=_OPERATION)
 def more_is_refused(probe: Probe) -> None:
     """A part of one byte more than 5 GiB is refused with 400 EntityTooLarge, before its body is sent."""
     draft = part_draft(probe, probe.given_upload(), 1, MAX_PART + 1, expect="100-continue")
-    probe.send(draft).expect("400 EntityTooLarge", about="a part of 5 GiB and one byte")
+    reply = probe.send_head(draft, _PATIENCE_S, is_final=True)
+    if reply is None:
+        raise Failed(
+            "a part of 5 GiB and one byte: expected 400 EntityTooLarge, the server waits for the body"
+        )
+    reply.expect("400 EntityTooLarge", about="a part of 5 GiB and one byte")
 
 
 def _expect_refused(
