@@ -69,7 +69,7 @@ def without(*names: bytes) -> Callable[[dict[bytes, bytes]], None]:
 
 
 breaks(ALL, UNVERIFIED)
-breaks(ALL, saying("InvalidRequest", instead_of="BadDigest"))
+breaks(ALL[:-1], saying("InvalidRequest", instead_of="BadDigest"))
 breaks(("PAY-12/crc64nvme-header", "PAY-12/crc64nvme-trailer"), verifying_but("CRC64NVME"))
 breaks(("PAY-12/other-algorithms", "PAY-12/other-algorithms-in-trailers"), verifying_but("SHA1", "SHA256"))
 breaks(

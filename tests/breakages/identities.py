@@ -100,7 +100,7 @@ breaks(
     ),
 )
 breaks(
-    ("AUTH-13/unknown-schemes", "AUTH-13/unknown-schemes-store-nothing"),
+    "AUTH-13/unknown-schemes",
     asking("a token of another scheme counts as no credentials", forget_scheme),
 )
 breaks(

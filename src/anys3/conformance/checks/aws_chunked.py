@@ -12,6 +12,7 @@ from anys3.client.signing import (
     STREAMING_UNSIGNED_TRAILER,
     UNSIGNED_PAYLOAD,
 )
+from anys3.conformance.outcomes import Blocked
 from anys3.conformance.probe import Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
@@ -45,6 +46,19 @@ def stream(
     return probe.put_chunked(
         probe.key(key), chunks, mode=mode, trailers=trailers, headers=headers or {}, bend=bend
     )
+
+
+def _modes(probe: Probe) -> list[str]:
+    """Return the streaming modes that the server takes; PAY-05 to PAY-07 judge whether it takes all.
+
+    Raises Blocked: it takes none.
+    """
+    found = [mode for mode in _MODES if stream(probe, mode, key="control").status == 200]
+    if not found:
+        raise Blocked("no stream is accepted in any mode")
+    if missing := [mode for mode in _MODES if mode not in found]:
+        probe.report(f"not tried in modes that the server does not take: {', '.join(missing)}")
+    return found
 
 
 def _etag(data: bytes) -> str:
@@ -87,7 +101,7 @@ def trailer_is_verified(probe: Probe) -> None:
     """A stream whose trailer is not the checksum of its bytes is refused, and nothing is stored."""
     damaged, wrong = _replaced(b"bbb", b"bxb"), _replaced(crc32(BODY).encode(), crc32(b"x").encode())
     for bend, what in ((damaged, "a changed byte"), (wrong, "the checksum of other bytes")):
-        _expect_refused(probe, STREAMING_UNSIGNED_TRAILER, bend, what, "400 BadDigest")
+        _expect_refused(probe, STREAMING_UNSIGNED_TRAILER, bend, what, "400")
 
 
 @check("PAY-06", operation="PutObject")
@@ -128,11 +142,13 @@ def chunks_without_signatures(probe: Probe) -> None:
 
 @check("PAY-06", operation="PutObject")
 def false_chunk_size(probe: Probe) -> None:
-    """A chunk that says it is longer than the body is refused: no size gets around the signature."""
-    for size in (b"7fffffff", b"ffffffffffffffff"):
+    """A chunk that is longer than the body, or ends with it, does not get around its signature."""
+    for size in (b"7fffffff", b"ffffffffffffffff", b"%x" % len(BODY)):
         wire = size + _SIGNATURE_MARK + b"0" * 64 + b"\r\n" + BODY
         bend = partial(_replaced_by, wire)
-        _expect_refused(probe, STREAMING_SIGNED, bend, "a chunk that is said to be huge", "400", "403")
+        _expect_refused(
+            probe, STREAMING_SIGNED, bend, f"one chunk, of {size.decode()} bytes, and no end", "400", "403"
+        )
 
 
 @check("PAY-07", operation="PutObject")
@@ -177,7 +193,7 @@ def trailer_signature(probe: Probe) -> None:
 @check("PAY-08", operation="PutObject")
 def decoded_length_is_required(probe: Probe) -> None:
     """A stream without `x-amz-decoded-content-length` is refused."""
-    for mode in _MODES:
+    for mode in _modes(probe):
         reply = stream(probe, mode, headers={"x-amz-decoded-content-length": ""})
         reply.expect("411 MissingContentLength", about=f"{mode} without its decoded length")
     probe.expect_no_object(probe.key(), about="the object of a refused stream")
@@ -186,7 +202,7 @@ def decoded_length_is_required(probe: Probe) -> None:
 @check("PAY-08", operation="PutObject")
 def decoded_length_must_be_true(probe: Probe) -> None:
     """A stream of more or fewer bytes than `x-amz-decoded-content-length` says is refused."""
-    for mode in _MODES:
+    for mode in _modes(probe):
         for size in (len(BODY) - 1, len(BODY) + 1):
             reply = stream(probe, mode, headers={"x-amz-decoded-content-length": str(size)})
             reply.expect(_INCOMPLETE, about=f"{mode} of {len(BODY)} bytes, announced as {size}")
@@ -200,21 +216,21 @@ def _before_empty_chunk(wire: bytes) -> bytes:
 @check("PAY-08", operation="PutObject")
 def empty_chunk_is_required(probe: Probe) -> None:
     """A stream without its final chunk of no bytes is refused."""
-    for mode in _MODES:
+    for mode in _modes(probe):
         _expect_refused(probe, mode, _before_empty_chunk, "no empty chunk at its end", _INCOMPLETE)
 
 
 @check("PAY-08", operation="PutObject")
 def line_ends_are_required(probe: Probe) -> None:
     """A stream without the CRLF after a chunk is refused."""
-    for mode in _MODES:
+    for mode in _modes(probe):
         _expect_refused(probe, mode, _replaced(b"b\r\n", b"b"), "no CRLF after a chunk", _INCOMPLETE)
 
 
 @check("PAY-08", operation="PutObject")
 def early_end(probe: Probe) -> None:
     """A stream that ends within a chunk or a chunk's line is refused, whichever byte is the last."""
-    for mode in _MODES:
+    for mode in _modes(probe):
         for mark, cut in ((b"bbb", 100), (b"the end", 3), (b"2000", 2)):
             bend = partial(_cut_behind, mark, cut)
             _expect_refused(probe, mode, bend, "an early end", _INCOMPLETE)
@@ -223,7 +239,7 @@ def early_end(probe: Probe) -> None:
 @check("PAY-08", operation="PutObject")
 def bytes_without_framing(probe: Probe) -> None:
     """A body that is not framed at all is refused where a stream was announced."""
-    for mode in _MODES:
+    for mode in _modes(probe):
         for raw in (b"", BODY):
             bend = partial(_replaced_by, raw)
             _expect_refused(probe, mode, bend, "a body without chunks", "400", "403")
@@ -232,7 +248,7 @@ def bytes_without_framing(probe: Probe) -> None:
 @check("PAY-09", operation="PutObject")
 def bytes_etag_and_size(probe: Probe) -> None:
     """What is stored of a stream, its ETag and its sizes are those of the decoded bytes."""
-    for mode in _MODES:
+    for mode in _modes(probe):
         key = mode.lower()
         put = stream(probe, mode, key=key).expect("200", about=f"PUT with {mode}")
         equal(put.etag, _etag(BODY), f"the ETag that PUT with {mode} answers")
@@ -246,7 +262,7 @@ def bytes_etag_and_size(probe: Probe) -> None:
 @check("PAY-09", operation="PutObject")
 def streams_of_any_length(probe: Probe) -> None:
     """A stream of no bytes, and one of many chunks, is stored as the bytes that were meant."""
-    for mode in _MODES:
+    for mode in _modes(probe):
         for chunks in ([], [bytes([number]) * 16_384 for number in range(9)] + [b"\r\n0\r\n\r\n"]):
             body = b"".join(chunks)
             about = f"{mode} of {len(body)} bytes"
@@ -277,7 +293,7 @@ def small_signed_chunks(probe: Probe) -> None:
 @check("PAY-17", operation="PutObject")
 def token_decides_about_framing(probe: Probe) -> None:
     """A stream is decoded by its `x-amz-content-sha256` alone, without Content-Encoding: aws-chunked."""
-    for mode in _MODES:
+    for mode in _modes(probe):
         reply = stream(probe, mode, headers={"content-encoding": ""})
         reply.expect("200", about=f"{mode} without Content-Encoding")
         probe.expect_content(probe.key(), BODY, about=f"the object that was sent with {mode}")

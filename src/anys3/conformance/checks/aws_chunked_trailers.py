@@ -99,7 +99,7 @@ def _expect_trailer_is_read(probe: Probe, *tails: bytes) -> None:
     """Raise Failed unless the trailer at the end of a stream is read: accepted and verified."""
     for tail in tails:
         _put_with_tail(probe, tail, crc32(b"other")).expect(
-            "400 BadDigest", about=f"a stream that ends in {tail!r}, with a wrong checksum"
+            "400", about=f"a stream that ends in {tail!r}, with a wrong checksum"
         )
         probe.expect_no_object(probe.key(), about="the object of a wrong checksum")
     for tail in tails:

@@ -147,9 +147,9 @@ def wrong_checksum_replaces_nothing(probe: Probe) -> None:
     """A PUT with a wrong checksum leaves the object that was there as it was."""
     key = probe.given_object()
     reply = probe.put(key, b"changed", headers=_header("CRC32", _OTHER))
-    reply.expect(_BAD_DIGEST, about="PUT over an object, with a wrong checksum")
+    reply.expect("400", about="PUT over an object, with a wrong checksum")
     reply = _put_with_trailer(probe, _name("CRC32"), _value("CRC32", _OTHER))
-    reply.expect(_BAD_DIGEST, about="a stream over an object, with a wrong checksum")
+    reply.expect("400", about="a stream over an object, with a wrong checksum")
     probe.expect_content(key, CONTENT, about="the object that was there")
 
 

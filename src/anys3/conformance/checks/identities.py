@@ -157,7 +157,7 @@ def unknown_schemes_store_nothing(probe: Probe) -> None:
         "x-amz-decoded-content-length": "0",
     }
     reply = probe.request("PUT", probe.path(probe.key()), (), headers, b"0\r\n\r\n", identity=None)
-    reply.expect("400 InvalidArgument", about="PUT of a stream with Authorization: Bearer ...")
+    reply.expect("4xx", "501", about="PUT of a stream with Authorization: Bearer ...")
     probe.expect_no_object(probe.key(), about="the object of a refused stream")
 
 
@@ -244,8 +244,7 @@ def others_do_not_copy(probe: Probe) -> None:
         for said in (f"/{source}", source, f"/{bucket}/../{source}", f"/{bucket}/%2E%2E/{source}"):
             headers = {"x-amz-copy-source": said}
             reply = probe.request("PUT", target, headers=headers, identity=probe.second)
-            expected = (_DENIED,) if ".." not in said and "%2E" not in said else ("400", "403", "404")
-            reply.expect(*expected, about=f"a copy of another principal's object, named {said[:40]}...")
+            reply.expect("400", "403", "404", about=f"a copy of another's object, named {said[:40]}...")
         reply = probe.request("GET", target, identity=probe.second)
         _expect_secret_kept(reply, "GET of the copy that was refused")
 
@@ -265,7 +264,7 @@ def others_do_not_copy_parts(probe: Probe) -> None:
             reply = probe.request("PUT", path, query, headers, identity=probe.second)
         finally:
             probe.request("DELETE", path, [("uploadId", upload_id)], identity=probe.second)
-        reply.expect(_DENIED, about="a part copied from another principal's object")
+        reply.expect("400", "403", "404", about="a part copied from another principal's object")
 
 
 @check("AUTH-17", operation="GetObject", needs=("second", "buckets"), lock="spare")
