@@ -90,7 +90,8 @@ def canonical_uri(path: str, service: str) -> str:
             segments = segments[:-1]
         elif segment not in ("", "."):
             segments.append(segment)
-    has_slash = bool(segments) and path.endswith(("/", "/.", "/.."))
+    # RFC 3986 would keep a slash before a last dot segment as well; AWS's own signers do not.
+    has_slash = bool(segments) and path.endswith("/")
     normalised = "/" + "/".join(segments) + ("/" if has_slash else "")
     return quote_from_bytes(normalised.encode(), safe="/-_.~")
 

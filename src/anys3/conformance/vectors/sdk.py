@@ -21,9 +21,11 @@ from anys3.conformance.vectors import content, matchers
 from anys3.conformance.vectors.content import Blob, BlobFile
 from anys3.conformance.vectors.expectations import BodyTaker, Observed
 from anys3.conformance.vectors.placeholders import DefinitionError
-from anys3.conformance.vectors.sending import Request, Sender
+from anys3.conformance.vectors.sending import Request, Sender, decoded_text
 
 _SWITCHED_OFF = {
+    "_handle_200_error",  # called from here, once the status was kept
+    "_update_status_code",
     "add_expect_header",  # Expect: 100-continue
     "handle_copy_source_param",  # quotes CopySource
     "set_list_objects_encoding_type_url",  # asks for EncodingType=url, and decodes what comes
@@ -66,6 +68,7 @@ class Sdk:
         try:
             import botocore  # noqa: PLC0415 -- an extra
             import botocore.client  # noqa: PLC0415
+            import botocore.handlers  # noqa: PLC0415
             import botocore.session  # noqa: PLC0415
         except ImportError:
             raise SdkMissing("vectors with $operation need botocore: pip install 'anys3[check]'") from None
@@ -75,7 +78,7 @@ class Sdk:
         self._model = self._session.get_service_model("s3")
         self._clients: dict[tuple[str, bool], Any] = {}
         self._lock = threading.Lock()
-        self._presigning = threading.local()
+        self._local = threading.local()
 
     def close(self) -> None:
         """Close the connections of all clients."""
@@ -99,8 +102,10 @@ class Sdk:
         Raises ExchangeError (no answer), NotSent, Unparsable.
         """
         client = self._client(None if call.expires_s is not None else call.credentials, call.expires_s)
-        self._presigning.call = call
-        self._presigning.answer = None
+        self._local.call = call
+        self._local.is_sent = False
+        self._local.status = 0
+        self._local.content = b""
         try:
             # The raw call, not the client's method: it knows all operations by their API names.
             parsed = client._make_api_call(call.name, dict(call.parameters))  # noqa: SLF001
@@ -112,8 +117,11 @@ class Sdk:
             raise ExchangeError(f"no answer: {error}") from None
         except ExchangeError:
             raise
-        except Exception as error:  # what else goes wrong in there is of the parameters
-            raise NotSent(f"botocore: {type(error).__name__}: {error}") from error
+        except Exception as error:  # before it is sent all is of the parameters, afterwards of the answer
+            sentence = f"{type(error).__name__}: {error}"
+            if self._local.is_sent:
+                raise Unparsable(f"the answer cannot be parsed: {sentence}") from error
+            raise NotSent(f"botocore cannot make the request: {sentence}") from error
         return self._answered(call, parsed, body)
 
     def _answered(self, call: Call, parsed: dict[str, Any], body: BodyTaker) -> Observed:
@@ -126,12 +134,11 @@ class Sdk:
                 response[name] = [_plain(event) for event in value]
             else:
                 response[name] = _plain(value)
-        raw = self._presigning.__dict__.pop("content", b"")
-        if body.size == 0 and raw:
-            body.take(raw)
+        if self._local.content:
+            body.take(self._local.content)
         return Observed(
             metadata.get("HTTPStatusCode", 0),
-            metadata.get("HTTPHeaders", {}),
+            _headers(metadata),
             response=response,
             is_bodiless=call.name.startswith("Head"),
         )
@@ -146,13 +153,12 @@ class Sdk:
     def _refused(self, call: Call, response: dict[str, Any], body: BodyTaker) -> Observed:
         metadata = response.get("ResponseMetadata", {})
         error = response.get("Error", {})
-        raw = self._presigning.__dict__.pop("content", b"")
-        body.take(raw)
+        body.take(self._local.content)
         rest = {name: _plain(value) for name, value in response.items() if name != "ResponseMetadata"}
-        status = metadata.get("HTTPStatusCode", 0)
+        status = self._local.status or metadata.get("HTTPStatusCode", 0)
         return Observed(
             status,
-            metadata.get("HTTPHeaders", {}),
+            _headers(metadata),
             str(error.get("Code", "")),
             str(error.get("Message", "")),
             rest,
@@ -182,9 +188,9 @@ class Sdk:
         for event, handler in _implicit_handlers():
             events.unregister(event, handler)
         events.register("before-call.s3", _without_redirect)
+        events.register("before-send.s3", self._send_presigned if is_presigning else self._note_sending)
+        events.register("before-parse.s3", self._keep_status)
         events.register("after-call.s3", self._keep_content)
-        if is_presigning:
-            events.register("before-send.s3", self._send_presigned)
         return client
 
     def _config(self, *, is_signed: bool) -> Any:
@@ -208,11 +214,20 @@ class Sdk:
     def _keep_content(self, http_response: Any, model: Any, **_: Any) -> None:
         """Keep the bytes of an answer that botocore has read whole."""
         if http_response.status_code >= 300 or not model.has_streaming_output:
-            self._presigning.content = http_response.content
+            self._local.content = http_response.content
+
+    def _keep_status(self, response_dict: dict[str, Any], **rest: Any) -> None:
+        """Keep the status as it came; botocore turns a 200 with an error inside into a 500."""
+        self._local.status = response_dict["status_code"]
+        self._botocore.handlers._handle_200_error(response_dict=response_dict, **rest)  # noqa: SLF001
+
+    def _note_sending(self, **_: Any) -> None:
+        self._local.is_sent = True
 
     def _send_presigned(self, request: Any, **_: Any) -> Any:
         """Send in place of botocore: a plain request to a URL signed here."""
-        call: Call = self._presigning.call
+        self._local.is_sent = True
+        call: Call = self._local.call
         assert call.credentials is not None
         assert call.expires_s is not None
         parts = urlsplit(request.url)
@@ -300,6 +315,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     return value
+
+
+def _headers(metadata: Mapping[str, Any]) -> dict[str, str]:
+    return {name: decoded_text(value) for name, value in metadata.get("HTTPHeaders", {}).items()}
 
 
 def _text(value: str | bytes) -> str:

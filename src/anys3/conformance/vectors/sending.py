@@ -8,7 +8,7 @@ from datetime import datetime
 
 from anys3.client import signing
 from anys3.client.answers import Answer
-from anys3.client.connections import Connection, Dialer, NoAnswer, Pool, Stalled
+from anys3.client.connections import Connection, Dialer, ExchangeError, NoAnswer, Pool, Stalled
 from anys3.client.signing import Credentials, Scope
 from anys3.conformance.vectors import content
 from anys3.conformance.vectors.content import EMPTY, Blob
@@ -16,6 +16,10 @@ from anys3.conformance.vectors.target import Target
 
 _INLINE_BYTES = 1 << 16
 Headers = list[tuple[str, str]]
+
+
+class NotHttp(ExchangeError):
+    """What came is no HTTP answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,14 @@ class Request:
 def wire_text(text: str) -> str:
     """Return text so that each character stands for one byte of its UTF-8 form."""
     return text.encode().decode("latin-1")
+
+
+def decoded_text(text: str) -> str:
+    """Return what `wire_text` was made from; text that is not UTF-8 as it is."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
 
 
 class Sender:
@@ -80,14 +92,17 @@ class Sender:
         """Send a request as it is over a new connection, and return the answer.
 
         With a `sink` the body goes there, a piece at a time, and is not in the answer. An answer that comes
-        while the body is being sent is read. Raises ExchangeError, ValueError.
+        while the body is being sent is read. Raises ExchangeError; NotHttp for what is no answer.
         """
         with self._dialer.connect() as connection:
             try:
                 _send(connection, request)
             except (NoAnswer, Stalled):
                 pass  # it may have answered before it had read the body
-            return connection.read_answer(request.method, sink=sink)
+            try:
+                return connection.read_answer(request.method, sink=sink)
+            except ValueError as error:
+                raise NotHttp(f"the answer is not HTTP: {error}") from None
 
     def completed(self, request: Request) -> Request:
         """Return the request with Host and Content-Length, unless it has its own."""

@@ -23,7 +23,7 @@ from anys3.conformance.vectors.footprint import (
 )
 from anys3.conformance.vectors.placeholders import DefinitionError
 from anys3.conformance.vectors.sdk import Call, Sdk, Unparsable
-from anys3.conformance.vectors.sending import Request, Sender, wire_text
+from anys3.conformance.vectors.sending import Request, Sender, decoded_text, wire_text
 from anys3.conformance.vectors.target import INVALID
 
 _PATH = re.compile(r"\.?([^.\[\]]+)|\[([0-9]+)\]")
@@ -90,7 +90,7 @@ class Run:
         try:
             run = self._operation if step.kind == "$operation" else self._http
             observed, view = run(members, body)
-        except (ExchangeError, Unparsable, ValueError) as error:
+        except (ExchangeError, Unparsable) as error:
             raise StepFailed(f"{where}: expected an answer, got none that can be read: {error}") from None
         missing = self._capture(self._resolved(dict(step.members.get("capture", {}))), view)
         if missing and not observed.has_failed:
@@ -122,7 +122,7 @@ class Run:
             self._made.will_write(write)
         try:
             observed = self._sdk.call(call, body)
-        except (ExchangeError, Unparsable):
+        except BaseException:
             self._unanswered(write)
             raise
         self._note(write, observed, None)
@@ -140,7 +140,7 @@ class Run:
             self._made.will_write(write)
         try:
             answer = self._sender.exact(request, sink=body.take)
-        except (ExchangeError, ValueError):
+        except BaseException:
             self._unanswered(write)
             raise
         observed = _observed(request.method, answer, body.beginning)
@@ -266,7 +266,7 @@ def _observed(method: str, answer: Answer, body: bytes) -> Observed:
     """Return an answer as expectations see it."""
     headers: dict[str, str] = {}
     for name, value in answer.headers:
-        text = _decoded(value)
+        text = decoded_text(value)
         headers[name] = f"{headers[name]}, {text}" if name in headers else text
     is_bodiless = method == "HEAD" or answer.status == 304
     code: str | None = None
@@ -275,10 +275,3 @@ def _observed(method: str, answer: Answer, body: bytes) -> Observed:
     if answer.status >= 300 or (method in ("PUT", "POST") and b"<Error" in body[:512]):
         code, message = told_error(body)
     return Observed(answer.status, headers, code, message, {}, answer.reason, is_bodiless)
-
-
-def _decoded(value: str) -> str:
-    try:
-        return value.encode("latin-1").decode()
-    except UnicodeDecodeError:
-        return value
