@@ -72,8 +72,15 @@ def _rewritten(change: Callable[[bytes], bytes]) -> Callable[[bytes], CopySource
 # --- COPY-01 ---------------------------------------------------------------------------------------------------
 
 breaks(
-    "COPY-01/copies-an-object",
+    "HTTP-21/etag-of-copy-quoted",
     _copy_answers("CopyObjectResult has an ETag without quotes", lambda a: replace_in_body(a, "&quot;", "")),
+)
+breaks(
+    "COPY-01/copies-an-object",
+    _copy_answers(
+        "the ETag of a copy is that of another object",
+        lambda a: replace_in_body(a, "<ETag>&quot;", "<ETag>&quot;0"),
+    ),
 )
 breaks(
     "COPY-01/copies-an-object",

@@ -1,7 +1,8 @@
-"""CopyObject: COPY-01 to COPY-12."""
+"""CopyObject: COPY-01 to COPY-12, and its ETag (HTTP-21)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import md5
@@ -37,11 +38,19 @@ def copies_an_object(probe: Probe) -> None:
     source = probe.given_object("source")
     reply = _copied(probe, _source(probe, source), probe.key("copy"))
     head = probe.head(probe.key("copy")).expect("200", about="HEAD of the copy")
-    etag = reply.need_text("ETag")
-    equal(etag, head.header("etag") or etag, "the ETag in CopyObjectResult, against HEAD's")
+    etag = reply.need_text("ETag").strip('"')
+    equal(etag, (head.header("etag") or etag).strip('"'), "the ETag in CopyObjectResult, against HEAD's")
     said, shown = reply.need_text("LastModified"), head.need("last-modified")
     apart = abs((iso_time(said) - http_time(shown)).total_seconds())
     require(apart < 2, f"LastModified in CopyObjectResult: expected HEAD's {shown!r}, got {said!r}")
+
+
+@check("HTTP-21", operation="CopyObject")
+def etag_of_copy_quoted(probe: Probe) -> None:
+    """The ETag in the answer to a copy is double-quoted."""
+    reply = _copied(probe, _source(probe, probe.given_object("source")), probe.key("copy"))
+    etag = reply.need_text("ETag")
+    require(re.fullmatch('"[^"]+"', etag), f"the ETag in CopyObjectResult: expected it quoted, got {etag!r}")
 
 
 @check("COPY-01", operation="CopyObject", needs=("buckets",))
