@@ -25,7 +25,6 @@ from anys3.conformance.vectors.sending import Request, Sender, decoded_text
 
 _SWITCHED_OFF = {
     "_handle_200_error",  # called from here, once the status was kept
-    "_update_status_code",
     "add_expect_header",  # Expect: 100-continue
     "handle_copy_source_param",  # quotes CopySource
     "set_list_objects_encoding_type_url",  # asks for EncodingType=url, and decodes what comes
@@ -187,7 +186,7 @@ class Sdk:
         events = client.meta.events
         for event, handler in _implicit_handlers():
             events.unregister(event, handler)
-        events.register("before-call.s3", _without_redirect)
+        events.register("before-call.s3", _without_afterthoughts)
         events.register("before-send.s3", self._send_presigned if is_presigning else self._note_sending)
         events.register("before-parse.s3", self._keep_status)
         events.register("after-call.s3", self._keep_content)
@@ -266,9 +265,11 @@ def _implicit_handlers() -> Iterator[tuple[str, Any]]:
             yield event, handler
 
 
-def _without_redirect(params: dict[str, Any], **_: Any) -> None:
-    """Tell botocore's redirector that this request was redirected already."""
-    params["context"].setdefault("s3_redirect", {})["redirected"] = True
+def _without_afterthoughts(params: dict[str, Any], **_: Any) -> None:
+    """Tell botocore that this request was redirected already, and that no checksum is to be validated."""
+    context = params["context"]
+    context.setdefault("s3_redirect", {})["redirected"] = True
+    context.get("checksum", {}).pop("response_algorithms", None)
 
 
 def _check_members(shape: Any, value: Any, where: str) -> None:
