@@ -52,9 +52,8 @@ def part_draft(probe: Probe, upload: Upload, number: int, size: int, **headers: 
         "PUT",
         upload.path,
         [("partNumber", str(number)), ("uploadId", upload.id)],
-        headers,
         payload_hash="UNSIGNED-PAYLOAD",
-        unsigned={"content-length": str(size)},
+        unsigned={"content-length": str(size), **headers},
     )
 
 

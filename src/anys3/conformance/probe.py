@@ -28,6 +28,7 @@ _T = TypeVar("_T")
 _Query = Iterable[tuple[str, str]] | str
 _Fields = Mapping[str, str] | Headers
 _MAX_EXCHANGES = 60
+_CONTINUE_S = 3.0
 _PIECE_BYTES = 1 << 20
 CONTENT = b"The content of an object.\n"
 
@@ -278,13 +279,19 @@ class Probe:
     def send_in_halves(self, draft: Draft, body: bytes, meanwhile: Callable[[], object]) -> Reply | None:
         """Send half of a body, call `meanwhile`, send the rest. Returns None if no answer comes.
 
-        A body of 1 MB or more makes sure that the server has begun with the request by then.
+        With `Expect: 100-continue` in the draft the server is given time to say that it has begun.
         """
         self._write_down(draft)
         half = len(draft.head) + len(body) // 2
 
         def exchange(data: bytes) -> Answer:
-            connection.send(data[:half])
+            connection.send(draft.head)
+            with contextlib.suppress(Stalled):
+                if draft.header("expect"):
+                    first = connection.read_answer(draft.method, _CONTINUE_S, final=False)
+                    if first.status >= 200:
+                        return first
+            connection.send(data[len(draft.head) : half])
             meanwhile()
             try:
                 return _exchange_on(connection, data[half:], draft.method)

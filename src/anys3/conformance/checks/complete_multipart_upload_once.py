@@ -10,7 +10,6 @@ from anys3.conformance.multipart import (
     filler,
     list_parts,
     list_uploads,
-    multipart_etag,
     part_etag,
     uploads_of,
 )
@@ -147,11 +146,8 @@ def two_at_once(probe: Probe) -> None:
         reply.expect("200", "404 NoSuchUpload", "409", "503", about="one of two completions at the same time")
     statuses = [reply.status for reply in replies]
     require(200 in statuses, f"two completions at the same time: expected a 200, got {statuses}")
-    for reply in replies:
-        if reply.status == 200:
-            equal(
-                reply.need_text("ETag"), multipart_etag(*bodies), "the ETag of a completion that was doubled"
-            )
+    etags = {reply.need_text("ETag") for reply in replies if reply.status == 200}
+    equal(len(etags), 1, "the number of ETags in the answers to two completions at the same time")
     probe.expect_content(upload.key, b"".join(bodies), about="the object after two completions at once")
 
 
@@ -208,13 +204,13 @@ def _given_crc32_part(probe: Probe) -> tuple[Upload, Reply]:
 @check("CPL-16", operation=_OPERATION)
 def part_checksum_in_any_order(probe: Probe) -> None:
     """A part may be listed with its checksum, and with its elements in any order."""
-    checksum = ("ChecksumCRC32", crc32(b"body"))
-    number, etag = ("PartNumber", "1"), ("ETag", part_etag(b"body"))
-    for elements in ((number, etag, checksum), (checksum, etag, number)):
-        upload, _ = _given_crc32_part(probe)
-        names = ", ".join(name for name, _ in elements)
-        _complete_with(probe, upload, *elements).expect("200", about=f"completion with a part of {names}")
-        probe.expect_content(upload.key, b"body", about=f"the object after a completion with {names}")
+    for names in (("PartNumber", "ETag", "ChecksumCRC32"), ("ChecksumCRC32", "ETag", "PartNumber")):
+        upload, sent = _given_crc32_part(probe)
+        values = {"PartNumber": "1", "ETag": sent.etag, "ChecksumCRC32": crc32(b"body")}
+        listed = ", ".join(names)
+        reply = _complete_with(probe, upload, *((name, values[name]) for name in names))
+        reply.expect("200", about=f"completion with a part of {listed}")
+        probe.expect_content(upload.key, b"body", about=f"the object after a completion with {listed}")
 
 
 @check("CPL-16", operation=_OPERATION)
