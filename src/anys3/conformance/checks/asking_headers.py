@@ -12,6 +12,7 @@ from anys3.conformance import spare
 from anys3.conformance.probe import CONTENT, Probe, SentPart, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
+from anys3.conformance.together import together
 
 _ENCRYPTION = "x-amz-server-side-encryption"
 _NOBODY = "0" * 64
@@ -127,12 +128,14 @@ def _numbered() -> Iterator[tuple[str, Asked]]:
 def asked_of_put(probe: Probe) -> None:
     """A header of PutObject that asks for behaviour is honoured or refused; what is refused is not stored."""
     refused = set()
-    for name, asked in _numbered():
-        key = probe.key(name)
-        reply = probe.put(key, CONTENT, asked.headers)
-        _judge(probe, asked, key, reply, "PutObject")
-        if reply.status >= 300:
-            refused.add(key)
+    with together() as each:
+        for name, asked in _numbered():
+            key = probe.key(name)
+            reply = probe.put(key, CONTENT, asked.headers)
+            if reply.status >= 300:
+                refused.add(key)
+            with each():
+                _judge(probe, asked, key, reply, "PutObject")
     stored = set(probe.list_keys().texts("Contents/Key"))
     equal(sorted(stored & refused), [], "the keys of refused objects that are listed")
 
@@ -141,27 +144,35 @@ def asked_of_put(probe: Probe) -> None:
 def asked_of_copy(probe: Probe) -> None:
     """A header of CopyObject that asks for behaviour is honoured or refused."""
     source = probe.path(probe.given_object("source"))
-    for name, asked in _numbered():
-        key = probe.key(name)
-        headers = {"x-amz-copy-source": source, "x-amz-tagging-directive": "REPLACE", **asked.headers}
-        if "x-amz-tagging" not in asked.headers:
-            del headers["x-amz-tagging-directive"]
-        _judge(probe, asked, key, probe.request("PUT", probe.path(key), (), headers), "CopyObject")
+    with together() as each:
+        for name, asked in _numbered():
+            key = probe.key(name)
+            headers = {"x-amz-copy-source": source, **asked.headers}
+            if "x-amz-tagging" in headers:
+                headers["x-amz-tagging-directive"] = "REPLACE"
+            with each():
+                _judge(probe, asked, key, probe.request("PUT", probe.path(key), (), headers), "CopyObject")
 
 
 @check("HTTP-15", operation="CreateMultipartUpload")
 def asked_of_multipart(probe: Probe) -> None:
     """A header of CreateMultipartUpload that asks for behaviour is refused, or the object shows it."""
-    for name, asked in _numbered():
-        key = probe.key(name)
-        reply = probe.request("POST", probe.path(key), "uploads", asked.headers)
-        if reply.status < 300:
-            upload = Upload(probe.bucket, key, reply.need_text("UploadId"))
-            headers = asked.headers if asked.with_every_request else {}
-            with probe.setting_up("the upload could not be completed"):
-                etag = probe.put_part(upload, 1, CONTENT, headers).expect("200").etag
-                probe.complete(upload, [SentPart(1, etag, CONTENT)], headers).expect("200")
-        _judge(probe, asked, key, reply, "CreateMultipartUpload")
+    with together() as each:
+        for name, asked in _numbered():
+            with each():
+                _ask_upload(probe, asked, probe.key(name))
+
+
+def _ask_upload(probe: Probe, asked: Asked, key: str) -> None:
+    reply = probe.request("POST", probe.path(key), "uploads", asked.headers)
+    if reply.status < 300:
+        upload = Upload(probe.bucket, key, reply.need_text("UploadId"))
+        headers = asked.headers if asked.with_every_request else {}
+        about = f"an upload begun with {asked}"
+        sent = probe.put_part(upload, 1, CONTENT, headers).expect("200", about=f"a part of {about}")
+        done = probe.complete(upload, [SentPart(1, sent.etag, CONTENT)], headers)
+        done.expect("200", about=f"the completion of {about}")
+    _judge(probe, asked, key, reply, "CreateMultipartUpload")
 
 
 @check("HTTP-15", operation="PutObject", needs=("whole-bucket",))
@@ -199,13 +210,16 @@ def offset_asked_of_put(probe: Probe) -> None:
 def conditions_asked_of_writes(probe: Probe) -> None:
     """A false condition on a write is refused, and nothing changes."""
     key = probe.given_object()
-    for name, value in (("if-match", _OTHER_ETAG), ("if-none-match", "*")):
-        reply = probe.put(key, b"other", {name: value})
-        reply.expect("4xx", "501", about=f"PUT with {name}: {value} of an object with another ETag")
-    probe.delete(key, {"if-match": _OTHER_ETAG}).expect(
-        "4xx", "501", about=f"DELETE with if-match: {_OTHER_ETAG} of an object with another ETag"
-    )
-    probe.expect_content(key, CONTENT, about="the object after writes whose conditions are false")
+    with together() as each:
+        for name, value in (("if-match", _OTHER_ETAG), ("if-none-match", "*")):
+            with each():
+                reply = probe.put(key, b"other", {name: value})
+                reply.expect("4xx", "501", about=f"PUT with {name}: {value}, which is false")
+                probe.expect_content(key, CONTENT, about="the object after a PUT whose condition is false")
+        with each():
+            reply = probe.delete(key, {"if-match": _OTHER_ETAG})
+            reply.expect("4xx", "501", about=f"DELETE with if-match: {_OTHER_ETAG}, which is false")
+            probe.head(key).expect("200", about="the object after a DELETE whose condition is false")
 
 
 @check("HTTP-15", operation="DeleteObject")
@@ -213,16 +227,19 @@ def asked_of_others(probe: Probe) -> None:
     """The owner that a request expects is compared, and a DELETE with a device's code is not just done."""
     key = probe.given_object()
     path = probe.path(key)
-    for method, where in (("GET", path), ("HEAD", path), ("DELETE", path), ("HEAD", probe.path())):
-        reply = probe.request(method, where, (), _OTHER_ACCOUNT)
-        reply.expect("4xx", "501", about=f"{method} that expects the bucket to be another account's")
-    listed = probe.request(
-        "GET", probe.path(), [("list-type", "2"), ("prefix", probe.prefix)], _OTHER_ACCOUNT
-    )
-    listed.expect("4xx", "501", about="a listing that expects the bucket to be another account's")
-    reply = probe.delete(key, {"x-amz-mfa": "arn:aws:iam::000000000000:mfa/nobody 000000"})
-    reply.expect("4xx", "501", about="DELETE with x-amz-mfa")
-    probe.expect_content(key, CONTENT, about="the object after these requests")
+    with together() as each:
+        for method, where in (("GET", path), ("HEAD", path), ("DELETE", path), ("HEAD", probe.path())):
+            with each():
+                reply = probe.request(method, where, (), _OTHER_ACCOUNT)
+                reply.expect("4xx", "501", about=f"{method} that expects the bucket to be another account's")
+        with each():
+            query = [("list-type", "2"), ("prefix", probe.prefix)]
+            listed = probe.request("GET", probe.path(), query, _OTHER_ACCOUNT)
+            listed.expect("4xx", "501", about="a listing that expects the bucket to be another account's")
+        with each():
+            reply = probe.delete(key, {"x-amz-mfa": "arn:aws:iam::000000000000:mfa/nobody 000000"})
+            reply.expect("4xx", "501", about="DELETE with x-amz-mfa")
+            probe.head(key).expect("200", about="the object after a DELETE with x-amz-mfa")
 
 
 @check("HTTP-15", operation="CreateBucket", needs=("buckets",), lock="spare")
@@ -235,9 +252,10 @@ def asked_of_create_bucket(probe: Probe) -> None:
         ("x-amz-bucket-object-lock-enabled", "true", "object-lock", "Enabled"),
         ("x-amz-object-ownership", "ObjectWriter", "ownershipControls", "ObjectWriter"),
     )
-    for name, value, document, word in rows:
-        about = f"CreateBucket with {name}: {value}"
-        with spare.trial(probe, probe.spare, {name: value}) as reply:
-            reply.expect("200", "4xx", "501", about=about)
-            found = word in _document(probe, path, document) if reply.status == 200 else True
-        require(found, f"{about}: expected a refusal or {word} in ?{document}, got neither")
+    with together() as each:
+        for name, value, document, word in rows:
+            about = f"CreateBucket with {name}: {value}"
+            with each(), spare.trial(probe, probe.spare, {name: value}) as reply:
+                reply.expect("200", "4xx", "501", about=about)
+                found = word in _document(probe, path, document) if reply.status == 200 else True
+                require(found, f"{about}: expected a refusal or {word} in ?{document}, got neither")

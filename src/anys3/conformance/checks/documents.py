@@ -12,6 +12,7 @@ from anys3.conformance.outcomes import Failed
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import NAMESPACE, Reply, equal, require
+from anys3.conformance.together import together
 
 _IMF_FIXDATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 _XML_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -44,9 +45,11 @@ def declarations_refused(probe: Probe) -> None:
             f'<!DOCTYPE Delete [<!ENTITY % name SYSTEM "file:///nowhere"> %name;]>{plain}'
         ),
     }
-    for what, document in documents.items():
-        reply = delete_objects(probe, document.encode())
-        reply.expect("400 MalformedXML", about=f"a document with {what}")
+    with together() as each:
+        for what, document in documents.items():
+            with each():
+                reply = delete_objects(probe, document.encode())
+                reply.expect("400 MalformedXML", about=f"a document with {what}")
     probe.expect_content(key, CONTENT, about="the object that these documents name")
 
 
@@ -66,9 +69,11 @@ def documents_in_any_dress(probe: Probe) -> None:
         "a byte order mark": _BOM + plain,
         "a byte order mark and a declaration": _BOM + _DECLARATION + plain,
     }
-    for what, document in documents.items():
-        reply = delete_objects(probe, document).expect("200", about=f"a document with {what}")
-        equal(reply.texts("Deleted/Key"), [key], f"the keys deleted by a document with {what}")
+    with together() as each:
+        for what, document in documents.items():
+            with each():
+                reply = delete_objects(probe, document).expect("200", about=f"a document with {what}")
+                equal(reply.texts("Deleted/Key"), [key], f"the keys deleted by a document with {what}")
 
 
 @check("HTTP-22", operation="DeleteObjects")
@@ -98,9 +103,11 @@ def answers_in_namespace(probe: Probe) -> None:
         (delete_objects(probe, absent), "DeleteResult"),
     ]
     pages[0][0].expect("200", about="a listing")
-    for reply, root in pages:
-        if reply.status == 200:  # a key may be scoped to its bucket, and must not list all or ask where it is
-            _expect_document(probe, reply, f"{{{NAMESPACE}}}{root}", ("application/xml",))
+    with together() as each:
+        for reply, root in pages:
+            if reply.status == 200:  # a key that is scoped to its bucket can't list all, or ask where it is
+                with each():
+                    _expect_document(probe, reply, f"{{{NAMESPACE}}}{root}", ("application/xml",))
 
 
 @check("HTTP-19", operation="GetObject")

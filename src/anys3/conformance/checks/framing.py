@@ -208,20 +208,24 @@ def continue_without_body(probe: Probe) -> None:
 def refused_without_continue(probe: Probe) -> None:
     """A request that its headers refuse is answered at once; a body that comes after that is no request."""
     body = probe.draft("GET", probe.path(probe.key("none"))).head
-    key = probe.key()
-    missing = probe.path(key, probe.missing_bucket)
     lines = {**_length(body), "expect": "100-continue"}
-    for path, who, status in ((probe.path(key), _stranger(probe), "403"), (missing, probe.main, "404")):
-        draft = probe.draft("PUT", path, (), (), body, identity=who, unsigned=lines)
+    nowhere = probe.path(probe.key(), probe.missing_bucket)
+    refused = probe.draft(
+        "PUT", probe.path(probe.key()), (), (), body, identity=_stranger(probe), unsigned=lines
+    )
+    for draft, what in (
+        (refused, "with a wrong signature"),
+        (probe.draft("PUT", nowhere, (), (), body, unsigned=lines), "into no bucket"),
+    ):
         first = probe.send_head(draft, _CLOSE_S)
         if first is None:
-            raise Failed("PUT with Expect: 100-continue: expected 100 or a refusal, got nothing")
-        first.expect("100", status, about="the head of a PUT that is to be refused")
+            raise Failed(f"PUT {what}, Expect: 100-continue: expected 100 or a refusal, got nothing")
+        first.expect("100", "4xx", about=f"the head of a PUT {what}")
         if first.status == 100:
-            probe.report(f"A PUT that is refused with {status} gets 100 Continue first.")
-        with probe.connect() as connection:
-            probe.send(draft, body, on=connection).expect(status, about="PUT with Expect: 100-continue")
-            _expect_drained(probe, connection)
+            probe.report(f"A PUT {what} gets 100 Continue.")
+    with probe.connect() as connection:
+        probe.send(refused, body, on=connection).expect("403", about="PUT with a wrong signature")
+        _expect_drained(probe, connection)
 
 
 def _expect_drained(probe: Probe, connection: Connection) -> None:

@@ -6,9 +6,11 @@ import base64
 from hashlib import md5
 
 from anys3.conformance import spare
-from anys3.conformance.probe import CONTENT, Probe, SentPart, Upload
+from anys3.conformance.outcomes import Failed
+from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import NAMESPACE, Reply, equal, require
+from anys3.conformance.together import together
 
 OBJECT_SUBRESOURCES = {
     "GET": ("acl", "annotation", "attributes", "legal-hold", "retention", "tagging", "torrent"),
@@ -72,27 +74,38 @@ _BASE_OF_PUT = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 def object_subresources(probe: Probe) -> None:
     """A sub-resource of an object is acted on or refused; the object itself is not read, written or deleted."""
     key = probe.given_object()
-    for method, names in OBJECT_SUBRESOURCES.items():
-        for name in names:
-            about = f"{method} of an object with ?{name}"
-            reply = _ask(probe, method, probe.path(key), name)
-            if method == "GET":
-                require(reply.body != CONTENT, f"{about}: expected a refusal, got the object itself")
-            elif method != "DELETE" and name != "annotation":  # whose body may be any bytes
-                _expect_refusal(reply, about)
-            if method != "GET":
-                probe.expect_content(key, CONTENT, about=f"the object after {about}")
+    asked = [(method, name) for method, names in OBJECT_SUBRESOURCES.items() for name in names]
+    with together() as each:
+        for method, name in asked:
+            with each():
+                _ask_object(probe, key, method, name)
     equal(probe.list_keys().texts("Contents/Key"), [key], "the keys after these requests")
+
+
+def _ask_object(probe: Probe, key: str, method: str, name: str) -> None:
+    about = f"{method} of an object with ?{name}"
+    reply = _ask(probe, method, probe.path(key), name)
+    if method == "GET":
+        require(reply.body != CONTENT, f"{about}: expected a refusal, got the object itself")
+        return
+    is_any_body_right = name == "annotation"
+    if method != "DELETE" and not is_any_body_right:
+        _expect_refusal(reply, about)
+    found = probe.get(key)
+    if found.body != CONTENT:
+        probe.put(key)  # for the next trial
+        raise Failed(f"{about}: expected the object to be as it was, got {found.said} with other content")
 
 
 @check("HTTP-14", operation="ListObjects")
 def bucket_subresources(probe: Probe) -> None:
     """A sub-resource of a bucket is answered or refused; it is never answered with a listing."""
-    for name in BUCKET_SUBRESOURCES["GET"]:
-        about = f"GET of a bucket with ?{name}"
-        reply = _ask(probe, "GET", probe.path(), name)
-        is_listing = reply.status == 200 and b"<ListBucketResult" in reply.body[:200]
-        require(not is_listing, f"{about}: expected a refusal or its own answer, got a listing of keys")
+    with together() as each:
+        for name in BUCKET_SUBRESOURCES["GET"]:
+            with each():
+                reply = _ask(probe, "GET", probe.path(), name)
+                is_listing = reply.status == 200 and b"<ListBucketResult" in reply.body[:200]
+                require(not is_listing, f"GET of a bucket with ?{name}: expected a refusal, got a listing")
 
 
 @check("HTTP-14", operation="CreateBucket", needs=("buckets",), lock="spare")
@@ -101,14 +114,18 @@ def bucket_subresources_written(probe: Probe) -> None:
     with spare.given(probe) as bucket:
         key = probe.given_object(bucket=bucket)  # so that a DELETE of the bucket can't do harm
         path = probe.path(bucket=bucket)
-        for method in ("PUT", "POST", "DELETE"):
-            for name in BUCKET_SUBRESOURCES[method]:
-                about = f"{method} of a bucket with ?{name}"
-                reply = _ask(probe, method, path, name)
-                if method != "DELETE":
-                    _expect_refusal(reply, about)
-                is_base = reply.code in ("BucketNotEmpty", *_BASE_OF_PUT)
-                require(not is_base, f"{about}: expected {name} to be acted on or refused, got {reply.said}")
+        asked = [
+            (method, name) for method in ("PUT", "POST", "DELETE") for name in BUCKET_SUBRESOURCES[method]
+        ]
+        with together() as each:
+            for method, name in asked:
+                with each():
+                    reply = _ask(probe, method, path, name)
+                    about = f"{method} of a bucket with ?{name}"
+                    if method != "DELETE":
+                        _expect_refusal(reply, about)
+                    is_base = reply.code in ("BucketNotEmpty", *_BASE_OF_PUT)
+                    require(not is_base, f"{about}: expected a refusal of {name}, got {reply.said}")
         probe.request("GET", probe.path(key, bucket)).expect("200", about="the object after these requests")
 
 
@@ -138,12 +155,10 @@ def _expect_refusal(reply: Reply, about: str) -> None:
 def ignored_headers(probe: Probe) -> None:
     """Headers that ask for nothing, and names that are not in S3's model, change nothing."""
     key = probe.key()
-    for name, value in _IGNORED.items():
-        reply = probe.put(key, CONTENT, {name: value})
-        reply.expect("200", about=f"PUT with {name}: {value}")
-    probe.put(key, CONTENT, {"x-amz-checksum-algorithm": "CRC32"}).expect(
-        "200", about="PUT with x-amz-checksum-algorithm"
-    )
+    with together() as each:
+        for name, value in (*_IGNORED.items(), ("x-amz-checksum-algorithm", "CRC32")):
+            with each():
+                probe.put(key, CONTENT, {name: value}).expect("200", about=f"PUT with {name}: {value}")
     probe.head(key, _IGNORED).expect("200", about="HEAD with headers that ask for nothing")
     without_body = {**_IGNORED, "x-amz-checksum-crc32": "AAAAAA=="}
     reply = probe.get(key, without_body).expect("200", about="GET with headers that ask for nothing")
@@ -187,10 +202,15 @@ def ignored_names_are_signed(probe: Probe) -> None:
 @check("HTTP-27", operation="PutObject")
 def neutral_on_put(probe: Probe) -> None:
     """Values that change nothing are accepted by PUT and DELETE of an object."""
-    for name, value in _NO_OPS.items():
-        probe.put(probe.key(), CONTENT, {name: value}).expect("200", about=f"PUT with {name}: {value}")
-    for acl in _NO_OP_ACLS:
-        _expect_neutral_acl(probe, probe.put(probe.key(), CONTENT, {"x-amz-acl": acl}), "PUT", acl)
+    with together() as each:
+        for name, value in _NO_OPS.items():
+            with each():
+                probe.put(probe.key(), CONTENT, {name: value}).expect(
+                    "200", about=f"PUT with {name}: {value}"
+                )
+        for acl in _NO_OP_ACLS:
+            with each():
+                _expect_neutral_acl(probe, probe.put(probe.key(), CONTENT, {"x-amz-acl": acl}), "PUT", acl)
     probe.expect_content(probe.key(), CONTENT, about="the object written with values that change nothing")
     probe.delete(probe.key(), _NO_OPS).expect("204", about="DELETE with values that change nothing")
 
@@ -201,17 +221,25 @@ def neutral_on_multipart(probe: Probe) -> None:
     path = probe.path(probe.key())
     if _is_absent(probe, probe.request("POST", path, "uploads"), "multipart uploads"):
         return
-    for acl in _NO_OP_ACLS:
-        reply = probe.request("POST", path, "uploads", {"x-amz-acl": acl})
-        _expect_neutral_acl(probe, reply, "CreateMultipartUpload", acl)
-    begun = probe.request("POST", path, "uploads", _NO_OPS)
-    begun.expect("200", about="CreateMultipartUpload with values that change nothing")
-    upload = Upload(probe.bucket, probe.key(), begun.need_text("UploadId"))
-    sent = probe.put_part(upload, 1, CONTENT, _NO_OPS)
-    sent.expect("200", about="UploadPart with values that change nothing")
-    done = probe.complete(upload, [SentPart(1, sent.etag, CONTENT)], _NO_OPS)
-    done.expect("200", about="CompleteMultipartUpload with values that change nothing")
-    probe.expect_content(upload.key, CONTENT, about="the object uploaded in one part")
+    with together() as each:
+        for acl in _NO_OP_ACLS:
+            with each():
+                reply = probe.request("POST", path, "uploads", {"x-amz-acl": acl})
+                _expect_neutral_acl(probe, reply, "CreateMultipartUpload", acl)
+        upload = probe.given_upload()
+        part = probe.given_part(upload)
+        for name, value in _NO_OPS.items():
+            one = {name: value}
+            with each():
+                begun = probe.request("POST", path, "uploads", one)
+                begun.expect("200", about=f"CreateMultipartUpload with {name}: {value}")
+            with each():
+                sent = probe.put_part(upload, 1, CONTENT, one)
+                sent.expect("200", about=f"UploadPart with {name}: {value}")
+        with each():
+            done = probe.complete(upload, [part], _NO_OPS)
+            done.expect("200", about="CompleteMultipartUpload with values that change nothing")
+            probe.expect_content(upload.key, CONTENT, about="the object uploaded in one part")
 
 
 @check("HTTP-27", operation="CopyObject")
@@ -221,20 +249,26 @@ def neutral_on_copy(probe: Probe) -> None:
     copy = probe.path(probe.key("copy"))
     if _is_absent(probe, probe.request("PUT", copy, (), source), "copies"):
         return
-    for acl in _NO_OP_ACLS:
-        reply = probe.request("PUT", copy, (), {**source, "x-amz-acl": acl})
-        _expect_neutral_acl(probe, reply, "CopyObject", acl)
-    reply = probe.request("PUT", copy, (), {**source, **_NO_OPS})
-    reply.expect("200", about="CopyObject with values that change nothing")
+    with together() as each:
+        for acl in _NO_OP_ACLS:
+            with each():
+                reply = probe.request("PUT", copy, (), {**source, "x-amz-acl": acl})
+                _expect_neutral_acl(probe, reply, "CopyObject", acl)
+        for name, value in _NO_OPS.items():
+            with each():
+                reply = probe.request("PUT", copy, (), {**source, name: value})
+                reply.expect("200", about=f"CopyObject with {name}: {value}")
     probe.expect_content(probe.key("copy"), CONTENT, about="the copy")
 
 
 @check("HTTP-27", operation="CreateBucket", needs=("buckets",), lock="spare")
 def neutral_on_create_bucket(probe: Probe) -> None:
     """Values that change nothing are accepted by CreateBucket."""
-    for acl in _NO_OP_ACLS:
-        with spare.trial(probe, probe.spare, {**_NO_OPS, "x-amz-acl": acl}) as reply:
-            reply.expect("200", about=f"CreateBucket with values that change nothing and the ACL {acl}")
+    with together() as each:
+        for headers in (_NO_OPS, *({"x-amz-acl": acl} for acl in _NO_OP_ACLS)):
+            with each(), spare.trial(probe, probe.spare, headers) as reply:
+                shown = ", ".join(f"{name}: {value}" for name, value in headers.items())
+                reply.expect("200", about=f"CreateBucket with {shown}")
 
 
 def _expect_neutral_acl(probe: Probe, reply: Reply, operation: str, acl: str) -> None:
