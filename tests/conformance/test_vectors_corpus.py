@@ -12,6 +12,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import anys3
 from anys3.client import endpoint
@@ -170,6 +172,41 @@ def test_an_endpoint_that_is_not_there_blocks_and_fails(journal: Journal) -> Non
     )
     assert found[0].outcome == "blocked"
     assert "refused" in found[0].sentence
+
+
+def test_an_interrupted_run_is_torn_down(own: anys3.Server, journal: Journal) -> None:
+    calls: list[int] = []
+
+    def interrupted() -> datetime:
+        calls.append(len(calls))
+        if len(calls) == 3:  # a bucket and an object are made; the first step is signed
+            raise KeyboardInterrupt
+        return now()
+
+    with pytest.raises(KeyboardInterrupt):
+        running.run(
+            [VECTORS / "corpus"],
+            target_of(own),
+            Selection(ids=["raw-http-0007"]),
+            journal=journal,
+            run_id=RUN_ID,
+            now=interrupted,
+        )
+    assert len(calls) > 3
+    assert client_of(own).request("GET", "/").texts("Buckets/Bucket/Name") == []
+
+
+@given(text=st.text(), warning=st.text())
+def test_reports_hold_any_text(text: str, warning: str) -> None:
+    found = VectorResult("a-0001", "a", ("tier-1",), text, "fail", sentence=text, warnings=(warning,))
+    [row] = json.loads(results.to_json([found]))["results"]
+    root = ElementTree.fromstring(results.to_junit([found]).encode("utf-8", "surrogatepass"))
+    failure = root.find("testcase/failure")
+    assert (row["sentence"], row["warnings"]) == (text, [warning])
+    assert failure is not None
+    assert all(
+        each in failure.get("message", "") for each in text.split() if each.isascii() and each.isprintable()
+    )
 
 
 def test_a_selection_that_leaves_nothing_is_refused(own: anys3.Server, journal: Journal) -> None:

@@ -94,16 +94,19 @@ def write_of_operation(name: str, parameters: Mapping[str, Any]) -> Write | None
     return None
 
 
-def write_of_request(request: Request) -> Write | None:
-    """Return what a raw request may make, as far as path and query tell.
+def write_of_request(request: Request, host: str) -> Write | None:
+    """Return what a raw request to the endpoint at `host` may make, as far as its head tells.
 
-    >>> write_of_request(Request("PUT", "/b/a%20b"))
+    >>> write_of_request(Request("PUT", "/b/a%20b"), "s3.example.com")
     Write(bucket='b', key='a b', is_upload=False)
+    >>> write_of_request(Request("PUT", "/k", headers=(("Host", "b.s3.example.com:80"),)), "s3.example.com")
+    Write(bucket='b', key='k', is_upload=False)
     """
     if request.method not in ("PUT", "POST", "DELETE"):
         return None
     path, _, query = request.target.partition("?")
-    bucket, _, key = path.lstrip("/").partition("/")
+    name, colon, _ = (request.header("host") or "").lower().partition(f".{host}")
+    bucket, _, key = (name, "", path[1:]) if colon and name else path.lstrip("/").partition("/")
     bucket, key = (
         unquote_to_bytes(text.encode("latin-1")).decode("utf-8", "replace") for text in (bucket, key)
     )

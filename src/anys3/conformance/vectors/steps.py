@@ -135,7 +135,7 @@ class Run:
             request = self._sender.signed(request, credentials)
         else:
             request = self._sender.completed(request)
-        write = write_of_request(request)
+        write = write_of_request(request, self._sender.target.endpoint.host)
         if write is not None:
             self._made.will_write(write)
         try:
