@@ -113,7 +113,7 @@ async def wants_a_key_marker(call, want, proceed):
 
 
 breaks(
-    ("LMU-02/both-markers", "LMU-07/pages-are-complete"),
+    ("LMU-02/both-markers", "LMU-07/pages-are-complete", "LMU-07/pages-of-one-key"),
     broken("upload-id-marker is ignored", ignores_upload_ids),
 )
 breaks(
@@ -180,8 +180,8 @@ breaks(
 )
 breaks("LMU-06/missing-bucket", accepting("NoSuchBucket", method="GET", query="uploads"))
 breaks("LMU-06/missing-bucket", saying("AccessDenied", instead_of="NoSuchBucket", query="uploads"))
-breaks("LMU-07/pages-are-complete", without("NextUploadIdMarker"))
-breaks("LMU-07/pages-are-complete", without("NextKeyMarker"))
+breaks(("LMU-07/pages-are-complete", "LMU-07/pages-of-one-key"), without("NextUploadIdMarker"))
+breaks(("LMU-07/pages-are-complete", "LMU-07/pages-of-one-key"), without("NextKeyMarker"))
 breaks("LMU-08/max-uploads-is-no-number", accepting("InvalidArgument", method="GET", query="max-uploads="))
 breaks(
     "ST-04/upload-is-resumed",

@@ -51,7 +51,7 @@ def part_in_flight(probe: Probe) -> None:
     probe.send_in_halves(draft, _LONG, end)
     about = "an abort while a part was under way"
     list_parts(probe, upload).expect("404 NoSuchUpload", about=f"the parts after {about}")
-    page = list_uploads(probe).expect("200", about=f"the uploads after {about}")
+    page = list_uploads(probe, ("prefix", upload.key)).expect("200", about=f"the uploads after {about}")
     equal(uploads_of(page), [], f"the uploads after {about}")
     probe.expect_no_object(upload.key, about=f"HEAD after {about}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 from anys3.conformance.multipart import (
     crc32,
@@ -79,9 +80,9 @@ def failure_changes_nothing(probe: Probe) -> None:
 @check("CPL-12", operation=_OPERATION)
 def upload_is_no_longer_listed(probe: Probe) -> None:
     """A completed upload does not appear in ListMultipartUploads any more."""
-    _given_completed(probe)
-    page = list_uploads(probe).expect("200", about="the uploads after a completion")
-    equal(uploads_of(page), [], "the uploads of a prefix after its only one was completed")
+    upload, _ = _given_completed(probe)
+    page = list_uploads(probe, ("prefix", upload.key)).expect("200", about="the uploads after a completion")
+    equal(uploads_of(page), [], "the uploads of a key after its only one was completed")
 
 
 @check("CPL-12", operation=_OPERATION)
@@ -151,20 +152,36 @@ def two_at_once(probe: Probe) -> None:
     probe.expect_content(upload.key, b"".join(bodies), about="the object after two completions at once")
 
 
+def _complete_with(
+    probe: Probe, upload: Upload, *elements: tuple[str, str], headers: Mapping[str, str] | None = None
+) -> Reply:
+    """Complete with one part, made of those elements in that order."""
+    row = "".join(f"<{name}>{value}</{name}>" for name, value in elements)
+    namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+    document = f'<CompleteMultipartUpload xmlns="{namespace}"><Part>{row}</Part></CompleteMultipartUpload>'
+    query = [("uploadId", upload.id)]
+    return probe.request("POST", upload.path, query, headers or {}, document.encode())
+
+
 def _expect_checksum_judged(probe: Probe, settings: dict[str, str]) -> None:
     """Complete with a wrong checksum of the whole object, then with the right one."""
     upload = probe.given_upload(headers=settings)
-    parts = [probe.given_part(upload, 1, b"body", {"x-amz-checksum-crc32": crc32(b"body")})]
-    kind = {"x-amz-checksum-type": "FULL_OBJECT"}
+    part = probe.given_part(upload, 1, b"body", {"x-amz-checksum-crc32": crc32(b"body")})
+    elements = ("PartNumber", "1"), ("ETag", part.etag), ("ChecksumCRC32", crc32(b"body"))
+
+    def complete(value: str) -> Reply:
+        headers = {"x-amz-checksum-type": "FULL_OBJECT", "x-amz-checksum-crc32": value}
+        return _complete_with(probe, upload, *elements, headers=headers)
+
     about = "completion with a wrong CRC32 of the whole object"
-    reply = probe.complete(upload, parts, {**kind, "x-amz-checksum-crc32": crc32(b"other")})
+    reply = complete(crc32(b"other"))
     if not reply.is_one_of("400 BadDigest", "400 InvalidRequest", "501"):
         raise Failed(f"{about}: expected 400 BadDigest, 400 InvalidRequest or 501, got {reply.said}")
     probe.expect_no_object(upload.key, about=f"HEAD after {about}")
     if not settings:
         return
     about = "completion with the right CRC32 of the whole object"
-    right = probe.complete(upload, parts, {**kind, "x-amz-checksum-crc32": crc32(b"body")})
+    right = complete(crc32(b"body"))
     if right.is_one_of("400 InvalidRequest", "501"):
         probe.report(f"a checksum of the whole object is refused at completion: {right.said}")
         return
@@ -183,14 +200,6 @@ def checksum_of_the_whole(probe: Probe) -> None:
 def undeclared_checksum_of_the_whole(probe: Probe) -> None:
     """A wrong checksum of the whole object is not ignored either if the upload declared no algorithm."""
     _expect_checksum_judged(probe, {})
-
-
-def _complete_with(probe: Probe, upload: Upload, *elements: tuple[str, str]) -> Reply:
-    """Complete with one part, made of those elements in that order."""
-    row = "".join(f"<{name}>{value}</{name}>" for name, value in elements)
-    namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
-    document = f'<CompleteMultipartUpload xmlns="{namespace}"><Part>{row}</Part></CompleteMultipartUpload>'
-    return probe.request("POST", upload.path, [("uploadId", upload.id)], body=document.encode())
 
 
 def _given_crc32_part(probe: Probe) -> tuple[Upload, Reply]:

@@ -26,10 +26,15 @@ def _page(probe: Probe, about: str, *query: tuple[str, str]) -> Reply:
     return list_uploads(probe, *query).expect("200", about=about)
 
 
-def _given_order(probe: Probe, count: int) -> list[tuple[str, str]]:
-    """Return all uploads of this check in the order in which they are listed, or block."""
+def _of(upload: Upload) -> tuple[str, str]:
+    """Return the parameter that lists the uploads of one key alone; all servers know whole keys as prefix."""
+    return "prefix", upload.key
+
+
+def _given_order(probe: Probe, count: int, *query: tuple[str, str]) -> list[tuple[str, str]]:
+    """Return the uploads of this check in the order in which they are listed, or block."""
     with probe.setting_up("the uploads could not be listed"):
-        found = uploads_of(list_uploads(probe).expect("200"))
+        found = uploads_of(list_uploads(probe, *query).expect("200"))
         equal(len(found), count, "the number of uploads listed")
     return found
 
@@ -38,9 +43,9 @@ def _given_order(probe: Probe, count: int) -> list[tuple[str, str]]:
 def elements_of_an_upload(probe: Probe) -> None:
     """An unfinished upload is listed with its key, id, time of initiation and storage class."""
     upload = probe.given_upload()
-    page = _page(probe, "the uploads of a prefix")
+    page = _page(probe, "the uploads of a key", _of(upload))
     equal(page.xml.tag, "ListMultipartUploadsResult", "the root of a page of uploads")
-    equal(uploads_of(page), [(upload.key, upload.id)], "the uploads of a prefix with one")
+    equal(uploads_of(page), [(upload.key, upload.id)], "the uploads of a key with one")
     initiated = page.need_text("Upload/Initiated")
     require(_TIME.fullmatch(initiated), f"Initiated of an upload: expected UTC time, got {initiated!r}")
     page.need_text("Upload/StorageClass")
@@ -68,22 +73,24 @@ def at_most_1000_uploads(probe: Probe) -> None:
 @check("LMU-02", operation=_OPERATION)
 def both_markers(probe: Probe) -> None:
     """key-marker and upload-id-marker together resume after that very upload."""
-    _given_uploads(probe, "a", "b", "b", "b", "c")
-    order = _given_order(probe, 5)
-    key, upload_id = order[2]
-    page = _page(probe, "the uploads after the third", ("key-marker", key), ("upload-id-marker", upload_id))
-    equal(uploads_of(page), order[3:], "the uploads after the third of five")
+    upload = _given_uploads(probe, "b", "b", "b", "b")[0]
+    order = _given_order(probe, 4, _of(upload))
+    key, upload_id = order[1]
+    markers = ("key-marker", key), ("upload-id-marker", upload_id)
+    page = _page(probe, "the uploads after the second", _of(upload), *markers)
+    equal(uploads_of(page), order[2:], "the uploads after the second of four of a key")
 
 
 def _expect_resumes(probe: Probe, is_completed: bool) -> None:
     """Resume after an upload that has ended since it was listed."""
     made = {upload.id: upload for upload in _given_uploads(probe, "b", "b", "b")}
-    order = _given_order(probe, 3)
+    of_the_key = ("prefix", probe.key("b"))
+    order = _given_order(probe, 3, of_the_key)
     key, upload_id = order[1]
     ended = made[upload_id]
     given_end(probe, ended, (probe.given_part(ended),) if is_completed else ())
     about = f"the uploads after one that was {'completed' if is_completed else 'aborted'}"
-    page = _page(probe, about, ("key-marker", key), ("upload-id-marker", upload_id))
+    page = _page(probe, about, of_the_key, ("key-marker", key), ("upload-id-marker", upload_id))
     equal(uploads_of(page), order[2:], about)
 
 
@@ -217,14 +224,15 @@ def encoding_type_url(probe: Probe) -> None:
 @check("LMU-05", operation=_OPERATION)
 def ended_uploads_are_absent(probe: Probe) -> None:
     """Uploads that were completed or aborted are absent at once."""
-    completed, aborted, running = _given_uploads(probe, "a", "a", "b")
+    completed, aborted, running = _given_uploads(probe, "a", "a", "a")
     given_end(probe, completed, (probe.given_part(completed),))
-    page = _page(probe, "the uploads after a completion")
-    require((completed.key, completed.id) not in uploads_of(page), "a completed upload is still listed")
+    after = uploads_of(_page(probe, "the uploads after a completion", _of(running)))
+    expected = sorted((upload.key, upload.id) for upload in (aborted, running))
+    equal(sorted(after), expected, "the uploads of a key after one of three was completed")
     with probe.setting_up("an upload could not be aborted"):
         abort(probe, aborted).expect("204")
-    page = _page(probe, "the uploads after an abort")
-    equal(uploads_of(page), [(running.key, running.id)], "the uploads after a completion and an abort")
+    after = uploads_of(_page(probe, "the uploads after an abort", _of(running)))
+    equal(after, [(running.key, running.id)], "the uploads of a key after another was aborted")
 
 
 @check("LMU-06", operation=_OPERATION)
@@ -234,14 +242,11 @@ def missing_bucket(probe: Probe) -> None:
     probe.request("GET", path, "uploads").expect("404 NoSuchBucket", about="the uploads of a missing bucket")
 
 
-@check("LMU-07", operation=_OPERATION)
-def pages_are_complete(probe: Probe) -> None:
-    """Pages that follow both Next markers hold every upload once, also many of one key."""
-    made = _given_uploads(probe, "a", "b", "b", "b", "c")
+def _expect_complete_pages(probe: Probe, made: list[Upload], *query: tuple[str, str]) -> None:
     found: list[tuple[str, str]] = []
     markers: list[tuple[str, str]] = []
     for _ in range(_MOST_PAGES):
-        page = _page(probe, "a page of uploads", ("max-uploads", "2"), *markers)
+        page = _page(probe, "a page of uploads", ("max-uploads", "2"), *query, *markers)
         require(len(uploads_of(page)) <= 2, "a page of uploads with max-uploads=2 holds more than two")
         found += uploads_of(page)
         if page.text("IsTruncated") != "true":
@@ -251,6 +256,19 @@ def pages_are_complete(probe: Probe) -> None:
         markers = _next_markers(page)
     expected = sorted((upload.key, upload.id) for upload in made)
     equal(sorted(found), expected, "the uploads on pages of two")
+
+
+@check("LMU-07", operation=_OPERATION)
+def pages_are_complete(probe: Probe) -> None:
+    """Pages that follow both Next markers hold every upload of several keys once."""
+    _expect_complete_pages(probe, _given_uploads(probe, "a", "b", "b", "b", "c"))
+
+
+@check("LMU-07", operation=_OPERATION)
+def pages_of_one_key(probe: Probe) -> None:
+    """Pages that follow both Next markers hold every upload of one key once."""
+    made = _given_uploads(probe, "b", "b", "b", "b", "b")
+    _expect_complete_pages(probe, made, _of(made[0]))
 
 
 @check("LMU-08", operation=_OPERATION)
@@ -267,7 +285,8 @@ def upload_is_resumed(probe: Probe) -> None:
     key = probe.key()
     first = filler("ST-04")
     probe.given_part(probe.given_upload(), 1, first)
-    found = [upload_id for name, upload_id in uploads_of(_page(probe, "unfinished uploads")) if name == key]
+    page = _page(probe, "the unfinished uploads of a key", ("prefix", key))
+    found = [upload_id for name, upload_id in uploads_of(page) if name == key]
     equal(len(found), 1, "the unfinished uploads of a key with one")
     upload = Upload(probe.bucket, key, found[0])
     parts = list_parts(probe, upload).expect("200", about="the parts of the upload that was found")
