@@ -12,7 +12,7 @@ _MOST_SHOWN = 12
 
 @contextmanager
 def together() -> Iterator[Callable[[], AbstractContextManager[None]]]:
-    """Hand out what each trial of a check stands in, as in `with together() as each: ... with each(): ...`.
+    """Hand out `each`: every trial of a check stands in a block `with each():` of its own.
 
     At the end one Failed says what every failed trial said; it is Absent if all of them were.
     """

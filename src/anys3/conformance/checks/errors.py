@@ -55,23 +55,25 @@ def error_documents(probe: Probe) -> None:
             (probe.request("GET", missing), "404 NoSuchKey"),
             (probe.request("GET", odd), "404 NoSuchKey"),
             (probe.request("GET", probe.path(bucket=probe.missing_bucket)), "404 NoSuchBucket"),
-            (probe.request("POST", probe.path(probe.key("none"))), "405 MethodNotAllowed"),
         ):
             with each():
                 _expect_document(reply)
                 equal(reply.said, said, f"the answer to {reply.exchange.summary}")
+        with each():
+            _expect_document(probe.request("POST", probe.path(probe.key("none"))))
 
 
 @check("ERR-01", operation="ListBuckets", anonymous=True)
 def unsigned_errors(probe: Probe) -> None:
     """Unsigned requests are refused with an <Error> that has Code, Message and RequestId."""
     bucket = probe.path(bucket=probe.missing_bucket)
-    for path in ("/", bucket, f"{bucket}/k"):
-        reply = probe.request("GET", path, identity=None)
-        require(reply.status >= 300, f"an unsigned GET of {path}: expected a refusal, got {reply.status}")
-        if reply.status >= 400:  # some send people who ask for / to a page about themselves
-            _expect_document(reply)
-    _expect_document(probe.request("DELETE", f"{bucket}/k", identity=None))
+    service = probe.request("GET", "/", identity=None)
+    if service.status >= 400:  # some send people who ask for / to a page about themselves
+        _expect_document(service)
+    for method, path in (("GET", bucket), ("GET", f"{bucket}/k"), ("DELETE", f"{bucket}/k")):
+        reply = probe.request(method, path, identity=None)
+        reply.expect("4xx", about=f"an unsigned {method} in a bucket that does not exist")
+        _expect_document(reply)
 
 
 def _expect_document(reply: Reply) -> None:
@@ -280,7 +282,9 @@ def refused_delete_changes_nothing(probe: Probe) -> None:
     """A refused DELETE leaves the object."""
     key = probe.given_object()
     refused = probe.request("DELETE", probe.path(key), identity=_bad_signature(probe))
-    refused.expect("403", about="DELETE with a wrong signature")
+    if refused.status < 300:
+        probe.report("DELETE with a wrong signature is accepted, so that it shows nothing here.")
+        return
     probe.expect_content(key, CONTENT, about="the object after a refused DELETE")
 
 
@@ -293,7 +297,9 @@ def refused_part_changes_nothing(probe: Probe) -> None:
     sent = probe.given_part(upload)
     for number in (1, 2):
         refused = probe.put_part(upload, number, b"after", {"content-md5": _OTHER_MD5})
-        refused.expect("4xx", about=f"part {number} with a wrong MD5")
+        if refused.status < 300:
+            probe.report("A part with a wrong MD5 is accepted, so that it shows nothing here.")
+            return
     parts = probe.request("GET", upload.path, [("uploadId", upload.id)]).expect("200", about="ListParts")
     equal(parts.texts("Part/ETag"), [sent.etag], "the ETags of the parts after refused ones")
 
@@ -317,7 +323,10 @@ def order_of_checks(probe: Probe) -> None:
             reply.expect("404 NoSuchBucket", about="no bucket, a wrong argument and a wrong MD5")
         with each():
             reply = probe.put(key, CONTENT, faults)
-            reply.expect("400 InvalidStorageClass", "501", about="a wrong argument and a wrong MD5")
+            reply.expect("4xx", "501", about="a wrong argument and a wrong MD5")
+            require(
+                reply.code != "BadDigest", "a wrong argument and a wrong MD5: expected the argument first"
+            )
         with each():
             reply = probe.get(probe.key("none"), {"if-match": '"0"'})
             reply.expect("404 NoSuchKey", about="no key and a condition that is false")

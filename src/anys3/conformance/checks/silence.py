@@ -9,7 +9,7 @@ from anys3.conformance import spare
 from anys3.conformance.outcomes import Failed
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
-from anys3.conformance.replies import NAMESPACE, Reply, equal, require
+from anys3.conformance.replies import Reply, equal, require
 from anys3.conformance.together import together
 
 OBJECT_SUBRESOURCES = {
@@ -130,10 +130,8 @@ def bucket_subresources_written(probe: Probe) -> None:
 
 
 def _ask(probe: Probe, method: str, path: str, name: str) -> Reply:
-    """Send a request with a sub-resource; its body would be right for the base operation of a bucket."""
-    body = b""
-    if method in ("PUT", "POST"):
-        body = f'<CreateBucketConfiguration xmlns="{NAMESPACE}"></CreateBucketConfiguration>'.encode()
+    """Send a request with a sub-resource, with a body that is right for none."""
+    body = b"not a document" if method in ("PUT", "POST") else b""
     query = [(name, "none" if name == "uploadId" else "")]
     if name == "select":
         query.append(("select-type", "2"))
@@ -144,7 +142,7 @@ def _ask(probe: Probe, method: str, path: str, name: str) -> Reply:
 
 def _expect_refusal(reply: Reply, about: str) -> None:
     require(
-        reply.status >= 400, f"{about} and a document of another kind: expected a refusal, got {reply.said}"
+        reply.status >= 400, f"{about} and a body that is no document: expected a refusal, got {reply.said}"
     )
 
 
