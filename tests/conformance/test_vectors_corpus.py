@@ -23,6 +23,7 @@ from anys3.conformance.vectors import corpus, results, running
 from anys3.conformance.vectors.corpus import NoVectors, Selection
 from anys3.conformance.vectors.results import VectorResult
 from anys3.conformance.vectors.target import Target
+from tests.broken_servers import MAIN, SECOND, BreakableServer
 from tests.rawclient import RawClient
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -122,6 +123,20 @@ def test_a_second_identity_is_used_where_there_is_one(tmp_path: Path) -> None:
         )
         journal.close(is_clean=True)
     assert [(each.outcome, each.sentence) for each in found] == [("pass", "")]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "s3.localhost"])
+def test_vectors_run_over_tls(breakable: BreakableServer, tmp_path: Path, host: str) -> None:
+    url = f"https://{host}:{breakable.port}"
+    target = Target(endpoint.parse(url), MAIN, second=SECOND, ca_file=breakable.ca_file)
+    journal = Journal.begun(tmp_path / "j.jsonl", RUN_ID, url, None, "")
+    chosen = Selection(tags=["tier-2", "tier-3", "large"], groups=["multipart", "object-crud", "second-*"])
+    found = running.run(
+        [VECTORS / "corpus", VECTORS / "second"], target, chosen, journal=journal, run_id=RUN_ID, now=now
+    )
+    journal.close(is_clean=True)
+    assert [each.sentence for each in found] == [""] * 6
+    assert {each.outcome for each in found} == {"pass"}
 
 
 def test_a_run_writes_its_reports_and_says_how_it_ended(

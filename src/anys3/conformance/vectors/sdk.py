@@ -5,17 +5,18 @@ botocore is an extra; `Sdk` is the only one that imports it, so that corpora wit
 
 from __future__ import annotations
 
-import io
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from anys3.client.answers import Answer
 from anys3.client.connections import ExchangeError
+from anys3.client.endpoint import is_localhost
 from anys3.client.signing import Credentials
 from anys3.conformance.vectors import content, matchers
 from anys3.conformance.vectors.content import Blob, BlobFile
@@ -34,7 +35,14 @@ _SWITCHED_OFF = {
     "add_recursion_detection_header",
 }
 _INLINE_BYTES = 1 << 20
-_NOT_OF_THE_REQUEST = {"user-agent", "accept-encoding", "content-length", "host", "expect"}
+_NOT_OF_THE_REQUEST = {
+    "user-agent",
+    "accept-encoding",
+    "content-length",
+    "transfer-encoding",
+    "host",
+    "expect",
+}
 
 
 class SdkMissing(Exception):
@@ -100,11 +108,15 @@ class Sdk:
 
         Raises ExchangeError (no answer), NotSent, Unparsable.
         """
-        client = self._client(None if call.expires_s is not None else call.credentials, call.expires_s)
         self._local.call = call
         self._local.is_sent = False
         self._local.status = 0
         self._local.content = b""
+        with _Raw(max_size=_INLINE_BYTES) as self._local.raw:
+            return self._called(call, body)
+
+    def _called(self, call: Call, body: BodyTaker) -> Observed:
+        client = self._client(None if call.expires_s is not None else call.credentials, call.expires_s)
         try:
             # The raw call, not the client's method: it knows all operations by their API names.
             parsed = client._make_api_call(call.name, dict(call.parameters))  # noqa: SLF001
@@ -112,7 +124,10 @@ class Sdk:
             return self._refused(call, error.response, body)
         except self._botocore.parsers.ResponseParserError as error:
             raise Unparsable(f"the answer cannot be parsed: {error}") from None
-        except self._botocore.exceptions.HTTPClientError as error:
+        except (
+            self._botocore.exceptions.HTTPClientError,
+            self._botocore.exceptions.ConnectionError,
+        ) as error:
             raise ExchangeError(f"no answer: {error}") from None
         except ExchangeError:
             raise
@@ -148,6 +163,8 @@ class Sdk:
                 body.take(piece)
         except (self._botocore.exceptions.BotoCoreError, OSError) as error:
             raise ExchangeError(f"the body was cut after {body.size} bytes: {error}") from None
+        finally:
+            stream.close()
 
     def _refused(self, call: Call, response: dict[str, Any], body: BodyTaker) -> Observed:
         metadata = response.get("ResponseMetadata", {})
@@ -187,7 +204,9 @@ class Sdk:
         for event, handler in _implicit_handlers():
             events.unregister(event, handler)
         events.register("before-call.s3", _without_afterthoughts)
-        events.register("before-send.s3", self._send_presigned if is_presigning else self._note_sending)
+        # Names under localhost are in no DNS: botocore could not find them (RFC 6761).
+        is_raw = is_presigning or is_localhost(target.endpoint.host)
+        events.register("before-send.s3", self._send_raw if is_raw else self._note_sending)
         events.register("before-parse.s3", self._keep_status)
         events.register("after-call.s3", self._keep_content)
         return client
@@ -223,23 +242,33 @@ class Sdk:
     def _note_sending(self, **_: Any) -> None:
         self._local.is_sent = True
 
-    def _send_presigned(self, request: Any, **_: Any) -> Any:
-        """Send in place of botocore: a plain request to a URL signed here."""
+    def _send_raw(self, request: Any, **_: Any) -> Any:
+        """Send in place of botocore, with the raw client; a presigned request to a URL that is signed here."""
         self._local.is_sent = True
         call: Call = self._local.call
-        assert call.credentials is not None
-        assert call.expires_s is not None
         parts = urlsplit(request.url)
         headers = tuple(
             (_text(name), _text(value))
             for name, value in request.headers.items()
             if name.lower() not in _NOT_OF_THE_REQUEST
         )
-        plain = Request(request.method, parts.path, "", headers, _blob(request.body))
-        query = parse_qsl(parts.query, keep_blank_values=True)
-        presigned = self._sender.presigned(plain, query, call.credentials, call.expires_s)
-        answer = self._sender.exact(presigned)
-        return _as_botocore(self._botocore, request.url, answer)
+        plain = Request(request.method, parts.path, parts.query, headers, _blob(request.body))
+        if call.expires_s is None:
+            ready = self._sender.completed(plain)
+        else:
+            assert call.credentials is not None
+            query = parse_qsl(parts.query, keep_blank_values=True)
+            ready = self._sender.presigned(
+                replace(plain, raw_query=""), query, call.credentials, call.expires_s
+            )
+        body: _Raw = self._local.raw
+
+        def take(piece: bytes) -> None:
+            body.write(piece)
+
+        answer = self._sender.exact(ready, sink=take)
+        body.seek(0)
+        return _as_botocore(self._botocore, request.url, answer, body)
 
 
 def _session() -> Any:
@@ -338,16 +367,16 @@ def _blob(body: Any) -> Blob | None:
     return content.Literal(body.read())
 
 
-class _Raw(io.BytesIO):
-    """A body as botocore reads it."""
+class _Raw(tempfile.SpooledTemporaryFile[bytes]):
+    """A body as botocore reads it; a large one is on disk."""
 
     def stream(self, amount: int = 1 << 16) -> Iterator[bytes]:
         while piece := self.read(amount):
             yield piece
 
 
-def _as_botocore(botocore: Any, url: str, answer: Answer) -> Any:
+def _as_botocore(botocore: Any, url: str, answer: Answer, body: _Raw) -> Any:
     headers = botocore.compat.HTTPHeaders()
     for name, value in answer.headers:
         headers[name] = value
-    return botocore.awsrequest.AWSResponse(url, answer.status, headers, _Raw(answer.body))
+    return botocore.awsrequest.AWSResponse(url, answer.status, headers, body)
