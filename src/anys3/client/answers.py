@@ -45,7 +45,8 @@ class AnswerReader:
         self._method = method
         self._final = final
         self._sink = sink
-        self._read_bytes = 0
+        self.read_bytes = 0
+        """How many bytes of the body were read."""
         self._chunk_left = 0
         self._is_after_chunk = False
         self._interim: tuple[int, ...] = ()
@@ -95,7 +96,7 @@ class AnswerReader:
             return "the server closed the connection " + (
                 f"after {len(data)} bytes of an answer's head" if data else "without an answer"
             )
-        return f"the server closed the connection after {self._read_bytes} bytes of the body of a {self._head.status}"
+        return f"the server closed the connection after {self.read_bytes} bytes of the body of a {self._head.status}"
 
     def _begin(self, head: Answer) -> None:
         self._head = head
@@ -156,10 +157,10 @@ class AnswerReader:
         return data[close + 4 :]
 
     def _take(self, piece: bytes) -> None:
-        self._read_bytes += len(piece)
+        self.read_bytes += len(piece)
         if self._sink is not None:
             self._sink(piece)
-        elif self._read_bytes > _MAX_BODY_BYTES:
+        elif self.read_bytes > _MAX_BODY_BYTES:
             raise ValueError(f"the body is longer than {_MAX_BODY_BYTES} bytes")
         else:
             self._pieces.append(piece)

@@ -19,6 +19,7 @@ from anys3.client.endpoint import Endpoint, is_localhost
 
 _RECEIVE_BYTES = 1 << 16
 _MAX_IDLE = 64
+_BYTES_PER_S = 1 << 20
 
 
 class ExchangeError(Exception):
@@ -99,18 +100,20 @@ class Connection:
     ) -> Answer:
         """Read one answer; 1xx before it are counted in `interim`, or are the answer unless `final`.
 
-        With a `sink` the body goes there, a piece at a time, and is not in the answer.
+        With a `sink` the body goes there, a piece at a time, and is not in the answer. Each mebibyte of a
+        body has a second more.
 
         Raises NoAnswer and Stalled; ValueError if the bytes are not an HTTP answer.
         """
-        deadline = time.monotonic() + (timeout_s or self._timeout_s)
+        started, allowed_s = time.monotonic(), timeout_s or self._timeout_s
         reader = AnswerReader(method, final=final, sink=sink)
         while True:
             answer, self._received = reader.feed(self._received)
             if answer is not None:
                 self.answer_count += 1
                 return answer
-            received = self._receive(deadline, reader)
+            allowed = allowed_s + reader.read_bytes / _BYTES_PER_S
+            received = self._receive(started, allowed, reader)
             if not received:
                 answer = reader.end(self._received)
                 if answer is None:
@@ -143,13 +146,15 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _receive(self, deadline: float, reader: AnswerReader) -> bytes:
-        left = deadline - time.monotonic()
+    def _receive(self, started: float, allowed_s: float, reader: AnswerReader) -> bytes:
+        left = started + allowed_s - time.monotonic()
         try:
-            self._socket.settimeout(max(left, 0.001))
+            if left <= 0:
+                raise TimeoutError
+            self._socket.settimeout(left)
             return self._socket.recv(_RECEIVE_BYTES)
         except TimeoutError:
-            raise Stalled(f"no whole answer in {self._timeout_s:g} s") from None
+            raise Stalled(f"no whole answer in {allowed_s:g} s") from None
         except OSError as error:
             sentence = f"{reader.ended_early(self._received)} ({error})"
             raise NoAnswer(sentence, self._received, has_begun=reader.has_begun) from None
