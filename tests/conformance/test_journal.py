@@ -60,8 +60,6 @@ def test_two_runs_never_share_a_journal(journal: Journal) -> None:
 
 def test_what_an_earlier_run_left_is_read_back(journal: Journal, tmp_path: Path) -> None:
     journal.will_create_bucket("a3-r123")
-    journal.will_create_bucket("a3-r123-there-before")
-    journal.is_not_ours("a3-r123-there-before")
     journal.will_create_upload("a3-r123", "big")
     journal.created_upload("a3-r123", "big", "id-1")
     journal.close(is_clean=False)

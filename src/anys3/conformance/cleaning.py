@@ -7,11 +7,13 @@ and named.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import md5
 from urllib.parse import unquote_plus
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from anys3.client.connections import ExchangeError
@@ -24,7 +26,8 @@ from anys3.conformance.replies import Reply
 _BATCH = 500
 _THREADS = 8
 _ROUNDS = 50
-_SAFE_IN_XML = frozenset(map(chr, range(0x20, 0xD800))) | {"\t"}
+# Odd keys go one by one: a server that takes two of them for one may lock itself up over a batch (MinIO).
+_PLAIN = re.compile(r"(?!.*(?://|/\.{1,2}/|/$|^/))[A-Za-z0-9._/-]+")
 
 
 @dataclass(slots=True)
@@ -60,7 +63,7 @@ class _Cleaner:
         if self._ground.main is None:
             return self._left
         with ThreadPoolExecutor(_THREADS) as threads:
-            list(threads.map(self._abort, list(self._made.uploads)))
+            self._abort_uploads(threads)
             self._delete_objects(threads, list(self._made.objects))
             for bucket in list(self._made.buckets):
                 if self._run_id in bucket:
@@ -80,26 +83,44 @@ class _Cleaner:
         if sentence not in self._left.sentences:
             self._left.sentences.append(sentence)
 
-    def _abort(self, where: tuple[str, str]) -> None:
-        bucket, key = where
-        if not Journal.is_of_run(self._run_id, bucket, key):
-            return
-        path = self._probe.path(key, bucket)
-        for upload_id in self._made.uploads[where] | self._uploads_of(bucket, key):
-            reply = self._ask("DELETE", path, [("uploadId", upload_id)])
-            if reply is not None and not reply.is_one_of("2xx", "404"):
-                self._note(f"an upload of {bucket}/{key} is left: {reply.said}")
+    def _abort_uploads(self, threads: ThreadPoolExecutor) -> None:
+        """Abort the uploads of the run: those whose ids it saw, and those that the endpoint lists."""
+        found = {
+            (bucket, key, upload_id)
+            for (bucket, key), ids in self._made.uploads.items()
+            for upload_id in ids
+            if Journal.is_of_run(self._run_id, bucket, key)
+        }
+        keys = set(self._made.uploads)
+        for bucket in {bucket for bucket, _ in keys}:
+            listed = self._uploads_in(bucket)
+            found |= {(bucket, key, upload_id) for key, upload_id in listed if (bucket, key) in keys}
+        list(threads.map(self._abort, found))
 
-    def _uploads_of(self, bucket: str, key: str) -> set[str]:
-        """Return the uploads of a key that the endpoint lists: one may have begun without its id being seen."""
-        reply = self._ask("GET", self._probe.path(bucket=bucket), [("uploads", ""), ("prefix", key)])
-        if reply is None or reply.status != 200:
-            return set()
-        try:
-            found = reply.xml.findall("Upload")
-        except Failed:
-            return set()
-        return {row.findtext("UploadId") or "" for row in found if row.findtext("Key") == key} - {""}
+    def _abort(self, upload: tuple[str, str, str]) -> None:
+        bucket, key, upload_id = upload
+        reply = self._ask("DELETE", self._probe.path(key, bucket), [("uploadId", upload_id)])
+        if reply is not None and not reply.is_one_of("2xx", "404"):
+            self._note(f"an upload of {bucket}/{key} is left: {reply.said}")
+
+    def _uploads_in(self, bucket: str) -> set[tuple[str, str]]:
+        """Return key and id of the uploads that a bucket lists: one may have begun without its id being seen."""
+        found: set[tuple[str, str]] = set()
+        markers: list[tuple[str, str]] = []
+        for _ in range(_ROUNDS):
+            reply = self._ask("GET", self._probe.path(bucket=bucket), [("uploads", ""), *markers])
+            rows = _rows_of(reply, "Upload")
+            more = {(row.findtext("Key") or "", row.findtext("UploadId") or "") for row in rows}
+            if reply is None or more <= found:
+                break
+            found |= more
+            if reply.text("IsTruncated") != "true":
+                break
+            markers = [
+                ("key-marker", reply.text("NextKeyMarker") or ""),
+                ("upload-id-marker", reply.text("NextUploadIdMarker") or ""),
+            ]
+        return found
 
     def _delete_objects(self, threads: ThreadPoolExecutor, names: Iterable[tuple[str, str]]) -> None:
         rows: dict[str, list[str]] = {}
@@ -107,8 +128,8 @@ class _Cleaner:
             if Journal.is_of_run(self._run_id, bucket, key):
                 rows.setdefault(bucket, []).append(key)
         for bucket, keys in rows.items():
-            plain = [key for key in keys if _SAFE_IN_XML.issuperset(key)]
-            rest = [key for key in keys if not _SAFE_IN_XML.issuperset(key)]
+            plain = [key for key in keys if _PLAIN.fullmatch(key)]
+            rest = [key for key in keys if not _PLAIN.fullmatch(key)]
             for start in range(0, len(plain), _BATCH):
                 rest += self._delete_batch(bucket, plain[start : start + _BATCH])
             list(threads.map(lambda key, bucket=bucket: self._delete_object(bucket, key), rest))
@@ -128,35 +149,43 @@ class _Cleaner:
         return [key for key in keys if key not in deleted]
 
     def _delete_object(self, bucket: str, key: str) -> None:
-        reply = self._ask("DELETE", self._probe.path(key, bucket))
-        if reply is not None and not reply.is_one_of("2xx", "404", "400"):
+        path = self._probe.path(key, bucket)
+        reply = self._ask("DELETE", path)
+        if bucket in self._made.buckets or reply is None or reply.is_one_of("2xx", "404"):
+            return  # whether a bucket of the run's own is empty, its deletion tells
+        found = self._ask("HEAD", path)
+        if found is not None and found.status == 200:
             self._note(f"{bucket}/{key} is left: {reply.said}")
 
     def _delete_bucket(self, threads: ThreadPoolExecutor, bucket: str) -> None:
         path = self._probe.path(bucket=bucket)
+        before: set[str] = set()
         for _ in range(_ROUNDS):
             reply = self._ask("DELETE", path)
-            if reply is None:
+            if reply is None or reply.is_one_of("2xx", "404", "400 InvalidBucketName"):
                 return
-            if reply.is_one_of("2xx", "404", "400 InvalidBucketName"):
+            found = self._empty(threads, bucket) if reply.is_one_of("409") else set()
+            if found <= before:
+                kept = f", which keeps {', '.join(sorted(found)[:3])}" if found else ""
+                self._note(f"the bucket {bucket} is left: {reply.said}{kept}")
                 return
-            if not reply.is_one_of("409") or not self._empty(threads, bucket):
-                self._note(f"the bucket {bucket} is left: {reply.said}")
-                return
-        self._note(f"the bucket {bucket} is left: it does not become empty")
+            before = found
 
-    def _empty(self, threads: ThreadPoolExecutor, bucket: str) -> bool:
-        """Delete one page of what a bucket of this run holds; whether there was anything."""
+    def _empty(self, threads: ThreadPoolExecutor, bucket: str) -> set[str]:
+        """Delete one page of what a bucket of this run holds, and return the names of what there was."""
         path = self._probe.path(bucket=bucket)
-        reply = self._ask("GET", path, [("list-type", "2"), ("encoding-type", "url")])
-        found = _keys_of(reply)
+        found = _keys_of(self._ask("GET", path, [("list-type", "2"), ("encoding-type", "url")]))
         list(threads.map(lambda key: self._delete_object(bucket, key), found))
-        uploads = self._ask("GET", path, "uploads")
-        rows = [] if uploads is None or uploads.status != 200 else uploads.xml.findall("Upload")
-        for row in rows:
-            key, upload_id = row.findtext("Key") or "", row.findtext("UploadId") or ""
-            self._ask("DELETE", self._probe.path(key, bucket), [("uploadId", upload_id)])
-        return bool(found or rows)
+        uploads = self._uploads_in(bucket)
+        list(threads.map(self._abort, [(bucket, key, upload_id) for key, upload_id in uploads]))
+        return set(found) | {f"{key} (an upload)" for key, _ in uploads}
+
+
+def _rows_of(reply: Reply | None, path: str) -> list[ET.Element]:
+    try:
+        return [] if reply is None or reply.status != 200 else reply.xml.findall(path)
+    except Failed:
+        return []
 
 
 def _keys_of(reply: Reply | None) -> list[str]:

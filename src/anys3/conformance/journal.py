@@ -94,11 +94,10 @@ class Journal:
             self._write(bucket=bucket, upload=key, id=upload_id)
             self.made.uploads.setdefault((bucket, key), set()).add(upload_id)
 
-    def is_not_ours(self, name: str) -> None:
-        """Write down that a bucket existed before: it is never deleted."""
+    def ended_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        """Note that an upload was completed or aborted. A later clean-up may find out by itself."""
         with self._lock:
-            self._write(not_ours=name)
-            self.made.buckets.pop(name, None)
+            self.made.uploads.get((bucket, key), set()).discard(upload_id)
 
     def close(self, *, is_clean: bool) -> None:
         """Close; the file of a run that left nothing behind is removed."""
@@ -149,9 +148,7 @@ def _read(path: Path, text: str) -> Left | None:
         return None
     made = Made()
     for row in rows[1:]:
-        if "not_ours" in row:
-            made.buckets.pop(row["not_ours"], None)
-        elif "upload" in row:
+        if "upload" in row:
             ids = made.uploads.setdefault((row["bucket"], row["upload"]), set())
             ids.update({row["id"]} if "id" in row else set())
         elif "key" in row:

@@ -599,14 +599,19 @@ class Probe:
         return draft.header("host").endswith("." + self.ground.endpoint.authority)
 
     def _learn(self, draft: Draft, answer: Answer) -> None:
-        """Keep the ids of uploads, and which buckets were there before."""
+        """Keep in mind which uploads began, and which ended."""
         path, _, query = draft.target.partition("?")
-        if draft.method == "POST" and query.startswith("uploads") and answer.status == 200:
-            _, _, rest = answer.body.partition(b"<UploadId>")
-            upload_id = rest.partition(b"<")[0].decode("utf-8", "replace")
-            bucket, _, key = path.removeprefix("/").partition("/")
-            if upload_id and key and not self._is_virtual_host(draft):
-                self.ground.journal.created_upload(bucket, unquote(key), upload_id)
+        bucket, _, key = path.removeprefix("/").partition("/")
+        if not key or self._is_virtual_host(draft) or not 200 <= answer.status < 300:
+            return
+        key = unquote(key, errors="surrogateescape")
+        ended = dict(parse_qsl(query)).get("uploadId")
+        if draft.method == "POST" and query.startswith("uploads"):
+            upload_id = answer.body.partition(b"<UploadId>")[2].partition(b"<")[0].decode("utf-8", "replace")
+            if upload_id:
+                self.ground.journal.created_upload(bucket, key, upload_id)
+        elif ended and draft.method in ("POST", "DELETE") and b"<Error" not in answer.body:
+            self.ground.journal.ended_upload(bucket, key, ended)
 
 
 class _Waits(Exception):
