@@ -336,14 +336,18 @@ class Probe:
         identity: Identity | None = None,
         expires_s: int | str = 300,
         replaced: Mapping[str, str | None] | None = None,
+        payload_hash: str = signing.UNSIGNED_PAYLOAD,
     ) -> str:
-        """Return path and query of a presigned URL. `replaced` bends X-Amz-* parameters before signing."""
+        """Return path and query of a presigned URL. `replaced` bends X-Amz-* parameters before signing.
+
+        `payload_hash` is what is signed as the hash of the body (PRE-02).
+        """
         who = identity or self.main
         date = who.amz_date()
         lines = [("host", self.ground.endpoint.authority), *_pairs(headers)]
         return signing.presign(
             method, path, query, lines, credentials=who.credentials, scope=who.scope(date), amz_date=date,
-            expires_s=expires_s, replace=replaced,
+            expires_s=expires_s, replace=replaced, payload_hash=payload_hash,
         )  # fmt: skip
 
     def open(self, method: str, target: str, headers: _Fields = (), body: bytes = b"") -> Reply:
