@@ -62,9 +62,9 @@ def by_time(found, prefix):
     return replace(found, uploads=sorted(found.uploads, key=lambda upload: upload.upload_id))
 
 
-breaks("LMU-01/order-of-uploads", listing("uploads come by time alone", by_time))
+breaks("LMU-01/order-of-keys", listing("uploads come by time alone", by_time))
 breaks(
-    "LMU-01/order-of-uploads",
+    "LMU-01/order-of-one-key",
     patched(
         "the latest upload of a key comes first",
         "anys3.protocol.uploads.new_id",

@@ -236,15 +236,6 @@ def wrong_part_checksum(probe: Probe) -> None:
     probe.expect_no_object(upload.key, about=f"HEAD after {about}")
 
 
-@check("CPL-16", operation=_OPERATION)
-def part_checksum_without_algorithm(probe: Probe) -> None:
-    """A right checksum of a part is accepted in an upload that declared no algorithm."""
-    upload, parts = _given_parts(probe)
-    elements = (("PartNumber", "1"), ("ETag", parts[0].etag), ("ChecksumCRC32", crc32(b"body")))
-    about = "completion with a CRC32 of a part that was uploaded without"
-    _complete_with(probe, upload, *elements).expect("200", about=about)
-
-
 @check("CPL-17", operation=_OPERATION)
 def right_size(probe: Probe) -> None:
     """x-amz-mp-object-size with the right size is accepted."""

@@ -93,7 +93,11 @@ def tags_of_the_creation_apply(probe: Probe) -> None:
     part = probe.given_part(upload)
     with probe.setting_up("a multipart upload could not be completed"):
         probe.complete(upload, [part]).expect("200")
-    tags = probe.get(key, query="tagging").expect("200", about="the tags of an object made of parts")
+    tags = probe.get(key, query="tagging")
+    if tags.is_one_of("501", "405"):
+        probe.report("the server has no tags; those at the start of a multipart upload are ignored")
+        return
+    tags.expect("200", about="the tags of an object made of parts")
     found = list(zip(tags.texts(".//Tag/Key"), tags.texts(".//Tag/Value"), strict=False))
     equal(found, [("colour", "blue")], "the tags of an object whose upload was created with colour=blue")
 

@@ -52,14 +52,23 @@ def elements_of_an_upload(probe: Probe) -> None:
 
 
 @check("LMU-01", operation=_OPERATION)
-def order_of_uploads(probe: Probe) -> None:
-    """Uploads come by key, and those of one key by time of initiation."""
-    middle = probe.given_upload("b")
-    last, first = _given_uploads(probe, "c", "a")
-    time.sleep(_SECOND_S)
-    later = probe.given_upload("b")
-    expected = [(upload.key, upload.id) for upload in (first, middle, later, last)]
-    equal(uploads_of(_page(probe, "four uploads of three keys")), expected, "four uploads in order")
+def order_of_keys(probe: Probe) -> None:
+    """Uploads come in the order of their keys."""
+    middle, last, first = _given_uploads(probe, "b", "c", "a")
+    expected = [(upload.key, upload.id) for upload in (first, middle, last)]
+    equal(uploads_of(_page(probe, "uploads of three keys")), expected, "the uploads of three keys, in order")
+
+
+@check("LMU-01", operation=_OPERATION)
+def order_of_one_key(probe: Probe) -> None:
+    """The uploads of one key come in the order of their initiation."""
+    expected = []
+    for number in range(3):
+        time.sleep(_SECOND_S if number else 0)
+        upload = probe.given_upload()
+        expected.append((upload.key, upload.id))
+    page = _page(probe, "three uploads of a key", _of(upload))
+    equal(uploads_of(page), expected, "three uploads of a key, in order")
 
 
 @check("LMU-02", operation=_OPERATION)
