@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar, cast
 
 from anys3.client.answers import Answer
 from anys3.client.connections import Dialer, Pool
@@ -17,6 +18,7 @@ from anys3.client.signing import Credentials, Scope
 from anys3.conformance.journal import Journal
 from anys3.conformance.outcomes import Skipped, Stopped
 
+_T = TypeVar("_T")
 _OVERLOAD = (503, 429)
 _PATIENCE = 6
 _FIRST_PAUSE_S = 0.25
@@ -112,7 +114,7 @@ class Ground:
         self.spare = f"a3-{journal.run_id}-spare-".ljust(62, "x") + "z"
         self._lock = threading.RLock()
         self._locks: dict[str, threading.RLock] = {}
-        self._made: set[str] = set()
+        self._made: dict[str, object] = {}
         self._pause_until = 0.0
         self._deadline = time.monotonic() + self.limits.seconds
 
@@ -121,12 +123,12 @@ class Ground:
         with self._lock:
             return self._locks.setdefault(name, threading.RLock())
 
-    def once(self, what: str, make: Callable[[], None]) -> None:
-        """Make something that all checks of the run share, at its first use; after a failure, again."""
+    def once(self, what: str, make: Callable[[], _T]) -> _T:
+        """Return what all checks of the run share; it is made at its first use, and after a failure again."""
         with self.lock(f"once {what}"):
             if what not in self._made:
-                make()
-                self._made.add(what)
+                self._made[what] = make()
+            return cast("_T", self._made[what])
 
     def count(self, method: str, target: str, size: int, also: Meter) -> None:
         """Count a request that is about to be sent, for the run and for one check (`also`).

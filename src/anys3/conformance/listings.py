@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 from anys3.conformance.outcomes import Failed
 from anys3.conformance.probe import Probe
@@ -15,6 +17,18 @@ def put_keys(probe: Probe, *names: str) -> None:
     """Store objects of those names under the attempt's prefix, in that order, or block the check."""
     for name in names:
         probe.given_object(name, b"x")
+
+
+def shared_keys(probe: Probe, *names: str) -> Probe:
+    """Return a probe whose prefix holds objects of those names and no others, or block the check.
+
+    They are stored once a run, in the reverse order, for all checks that only list them. What the probe
+    sends counts for the check.
+    """
+    digest = hashlib.sha256(repr(names).encode()).hexdigest()[:8]
+    shelf = replace(probe, check=f"shared/keys-{digest}", attempt=0)
+    probe.ground.once(shelf.prefix, lambda: put_keys(shelf, *reversed(names)))
+    return shelf
 
 
 def listed(probe: Probe, *query: tuple[str, str]) -> Reply:

@@ -17,6 +17,7 @@ from anys3.conformance.registry import NEEDS, Check
 
 ATTEMPTS = 3
 _REPEATED = (Outcome.FAIL, Outcome.WARN, Outcome.ERROR, Outcome.BLOCKED)
+_WRONG = (Outcome.FAIL, Outcome.WARN, Outcome.ABSENT)
 _UNREACHABLE_LIMIT = 12
 
 
@@ -124,13 +125,14 @@ def _tried(check: Check, probe: Probe) -> tuple[Outcome, str]:
 
 
 def _of_several(results: Sequence[Result]) -> Result:
-    """Return the result of a check that was repeated: mixed ones are FLAKY."""
-    last = results[-1]
-    outcomes = {result.outcome for result in results}
-    if Outcome.PASS in outcomes and outcomes & {Outcome.FAIL, Outcome.WARN}:
-        failed = next(result for result in results if result.outcome is not Outcome.PASS)
-        return replace(failed, outcome=Outcome.FLAKY, attempts=len(results))
-    return replace(last, attempts=len(results))
+    """Return the result of a check that was repeated: passed and failed is FLAKY.
+
+    A wrong answer stands, though other attempts could not be made: those never hide it.
+    """
+    wrong = [result for result in results if result.outcome in _WRONG]
+    if wrong and any(result.outcome is Outcome.PASS for result in results):
+        return replace(wrong[0], outcome=Outcome.FLAKY, attempts=len(results))
+    return replace(wrong[-1] if wrong else results[-1], attempts=len(results))
 
 
 def _result(check: Check, outcome: Outcome, sentence: str) -> Result:

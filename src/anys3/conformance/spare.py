@@ -44,8 +44,10 @@ def trial(
 ) -> Iterator[Reply]:
     """Send CreateBucket and hand out its answer; a bucket that was made is gone at the end of the block.
 
+    After a refusal nothing is deleted: the journal holds the name, should a bucket have been made all the same.
     Raises Blocked if it is still there from an earlier check, whose deletion did not succeed.
     """
+    is_refused = False
     is_known = name in probe.ground.journal.made.buckets
     try:
         reply = create(probe, name, headers, body)
@@ -55,8 +57,10 @@ def trial(
             if reply.is_one_of(_OWN):
                 raise Blocked("the spare bucket is still there: its deletion did not succeed")
         yield reply
+        is_refused = reply.is_one_of("400", "501")
     finally:
-        discard(probe, name)
+        if not is_refused:
+            discard(probe, name)
 
 
 @contextmanager
@@ -94,7 +98,7 @@ def discard(probe: Probe, name: str) -> None:
     try:
         if not probe.request("DELETE", bucket_path(name)).is_one_of("2xx", "400", "404"):
             for bucket, key in list(probe.ground.journal.made.objects):
-                if bucket == name:
+                if bucket == name and key.startswith(probe.prefix):
                     probe.request("DELETE", probe.path(key, bucket))
             probe.request("DELETE", bucket_path(name))
     except Failed:

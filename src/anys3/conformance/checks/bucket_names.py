@@ -34,8 +34,7 @@ def digits_and_dashes(probe: Probe) -> None:
 @check("BN-02", operation="CreateBucket", needs=("buckets",), lock="spare")
 def too_long(probe: Probe) -> None:
     """A name of more than 63 characters is refused with 400 InvalidBucketName."""
-    for name in (probe.spare.ljust(64, "a"), probe.spare.ljust(200, "a")):
-        spare.refuse(probe, name, _INVALID, about=f"CreateBucket with a name of {len(name)} characters")
+    _expect_refused(probe, (probe.spare.ljust(64, "a"), probe.spare.ljust(200, "a")))
 
 
 @check("BN-02", operation="ListObjectsV2")
@@ -109,18 +108,18 @@ def reserved_suffixes(probe: Probe) -> None:
 @check("BN-07", operation="ListObjectsV2")
 def in_other_operations(probe: Probe) -> None:
     """An invalid name in any other operation is answered 400 InvalidBucketName or 404 NoSuchBucket."""
-    for name in (f"a3-{_id(probe)}-Upper", f"a3-{_id(probe)}_under", f"a3-{_id(probe)}".ljust(64, "a")):
-        bucket = spare.bucket_path(name)
-        for method, path, query in (
-            ("GET", bucket, "list-type=2"),
-            ("GET", bucket, "location"),
-            ("HEAD", bucket, ""),
-            ("DELETE", bucket, ""),
-            ("PUT", probe.path(probe.key(), name), ""),
-            ("GET", probe.path(probe.key(), name), ""),
-        ):
-            reply = probe.request(method, path, query)
-            reply.expect(_INVALID, _MISSING, about=f"{method} with the invalid bucket name {name}")
+    upper, under = f"a3-{_id(probe)}-Upper", f"a3-{_id(probe)}_under"
+    too_long = f"a3-{_id(probe)}".ljust(64, "a")
+    for name, method, key, query in (
+        (upper, "GET", "", "list-type=2"),
+        (under, "GET", "", "location"),
+        (too_long, "HEAD", "", ""),
+        (under, "DELETE", "", ""),
+        (too_long, "PUT", probe.key(), ""),
+        (upper, "GET", probe.key(), ""),
+    ):
+        reply = probe.request(method, probe.path(key, name), query)
+        reply.expect(_INVALID, _MISSING, about=f"{method} with the invalid bucket name {name}")
 
 
 def _id(probe: Probe) -> str:
@@ -134,8 +133,12 @@ def _expect_accepted(probe: Probe, name: str) -> None:
 
 
 def _expect_refused(probe: Probe, names: Iterable[str]) -> None:
-    for name in names:
-        spare.refuse(probe, name, _INVALID, about=f"CreateBucket of {name!r}")
+    """Expect each to be refused; of the first, also that no bucket is there."""
+    first, *rest = names
+    spare.refuse(probe, first, _INVALID, about=f"CreateBucket of {first!r}")
+    for name in rest:
+        with spare.trial(probe, name) as reply:
+            reply.expect(_INVALID, about=f"CreateBucket of {name!r}")
 
 
 def _expect_none(probe: Probe, name: str) -> None:

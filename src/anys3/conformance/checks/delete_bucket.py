@@ -10,7 +10,7 @@ from anys3.conformance.replies import Reply, equal, require
 
 POLL_S = 60.0
 """How long ListBuckets may still show a bucket that was deleted (DB-04, LB-02)."""
-_ROUNDS = 4
+_ROUNDS = 2
 
 
 @check("DB-01", operation="DeleteBucket", needs=("buckets",), lock="spare", quick=True)
@@ -140,6 +140,6 @@ def _delete(probe: Probe, bucket: str) -> None:
     """Empty and delete a bucket, or block the check."""
     with probe.setting_up("the spare bucket could not be deleted"):
         for owner, key in list(probe.ground.journal.made.objects):
-            if owner == bucket:
+            if owner == bucket and key.startswith(probe.prefix):
                 probe.request("DELETE", probe.path(key, bucket)).expect("204")
         probe.request("DELETE", probe.path(bucket=bucket)).expect("204")
