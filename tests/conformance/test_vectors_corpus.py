@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -139,28 +139,29 @@ def test_vectors_run_over_tls(breakable: BreakableServer, tmp_path: Path, host: 
     assert {each.outcome for each in found} == {"pass"}
 
 
-def test_a_run_writes_its_reports_and_says_how_it_ended(
-    own: anys3.Server, journal: Journal, tmp_path: Path
-) -> None:
-    console = io.StringIO()
-    code = running.run_corpus(
-        [VECTORS / "deliberate"],
-        target_of(own),
-        Selection(ids=["wrong-000[12]", "malformed-0001", "blocked-0001"], skip_ids=["wrong-0002"]),
-        journal=journal,
-        run_id=RUN_ID,
-        now=now,
-        console=console,
-        json_path=tmp_path / "r.json",
-        junit_path=tmp_path / "r.xml",
-    )
-    report = json.loads((tmp_path / "r.json").read_text("utf-8"))
+def test_the_command_line_reports_and_says_how_it_ended(own: anys3.Server, tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "anys3", "check", own.endpoint_url, "--vectors", str(VECTORS / "deliberate")),
+        *("--ids", "wrong-000[12],malformed-0001,blocked-0001", "--skip-ids", "wrong-0002"),
+        *("--json", "--junit", str(tmp_path / "r.xml"), "--journals", str(tmp_path / "journals")),
+    ]
+    environment = os.environ | own.env
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1, ended.stderr
+    report = json.loads(ended.stdout)
     cases = ElementTree.fromstring((tmp_path / "r.xml").read_text("utf-8")).findall("testcase")
-    assert code == 1
     assert report["counts"] == {"pass": 0, "fail": 1, "runner_error": 1, "blocked": 1, "skipped": 1}
     assert sorted(child.tag for case in cases for child in case) == ["error", "failure", "skipped", "skipped"]
     assert any(child.get("message", "").startswith("blocked: ") for case in cases for child in case)
-    assert "status: expected 201, got 200" in console.getvalue()
+    assert "status: expected 201, got 200" in ended.stderr
+    assert list((tmp_path / "journals").iterdir()) == []
+
+
+def test_no_vectors_are_a_usage_error(own: anys3.Server, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "anys3", "check", own.endpoint_url, "--vectors", str(tmp_path)]
+    environment = os.environ | own.env | {"HOME": str(tmp_path)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
 
 
 def result(outcome: results.Outcome) -> VectorResult:

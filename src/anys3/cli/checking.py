@@ -47,6 +47,10 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
             Exit.USAGE, "check: which endpoint? `anys3 check https://s3.example.com`, or set AWS_ENDPOINT_URL;"
             " `anys3 check --help` shows more",
         )  # fmt: skip
+    if arguments.vectors:
+        from anys3.cli import check_vectors
+
+        return check_vectors.run(url, arguments, environment)
     _check_limits(arguments, chosen)
     try:
         main, second = identities(arguments, environment)
@@ -280,7 +284,7 @@ def _tell(report: Report, arguments: argparse.Namespace, environment: Mapping[st
         (arguments.write_baseline, lambda found: baseline.render(found.results)),
     ):
         if path is not None:
-            _write_file(path, render(report))
+            write_file(path, render(report))
     if arguments.json:
         output.result_json(to_json(report))
     if problems:
@@ -298,7 +302,8 @@ def _baseline_problems(report: Report, path: Path | None) -> list[str] | None:
     return baseline.problems(listed, report.results, checks())
 
 
-def _write_file(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
+    """Write a report, and say so, or why not."""
     try:
         path.write_text(text, "utf-8")
     except OSError as error:

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
 
 from anys3.conformance.vectors import corpus, generic_sigv4, results, teardown
 from anys3.conformance.vectors.corpus import Entry, NoVectors, Selection
@@ -70,39 +69,6 @@ def run(
         sender.close()
         if sdk is not None:
             sdk.close()
-
-
-def run_corpus(
-    paths: Sequence[Path],
-    target: Target,
-    selection: Selection | None = None,
-    *,
-    journal: Journal,
-    run_id: str,
-    now: Callable[[], datetime],
-    console: TextIO,
-    jobs: int = 1,
-    json_path: Path | None = None,
-    junit_path: Path | None = None,
-) -> int:
-    """Run vectors, write a summary to `console` and reports to files, and return the exit code.
-
-    0: all pass or are skipped; 1: some fail; 3: none fails, some are blocked. Raises as `run` does, and
-    OSError if a report cannot be written.
-    """
-
-    def tell(result: VectorResult) -> None:
-        if result.outcome != "pass":
-            word = "runner error" if result.is_runner_error else result.outcome
-            console.write(f"{result.id}: {word}\n")
-
-    found = run(paths, target, selection, journal=journal, run_id=run_id, now=now, jobs=jobs, on_result=tell)
-    console.write("\n" + results.summary(found))
-    if json_path is not None:
-        json_path.write_text(results.to_json(found), "utf-8")
-    if junit_path is not None:
-        junit_path.write_text(results.to_junit(found), "utf-8")
-    return results.exit_code(found)
 
 
 def _needs_sdk(entry: Entry) -> bool:
