@@ -253,6 +253,17 @@ def ignoring(*names: str) -> Breakage:
     return patched(f"ignores {', '.join(names)}", "anys3.wire.binding.bind", bind_the_rest)
 
 
+def overlooking(operation: str, *fields: str) -> Breakage:
+    """Does one operation as if these fields of its input had not been sent: `"if_match"`, say."""
+
+    async def forgetful(call: Call, want: Any, proceed: Handler) -> Any:
+        for name in fields:
+            setattr(want, name, None)
+        return await proceed(call, want)
+
+    return handled(f"{operation} overlooks {', '.join(fields)}", operation, forgetful)
+
+
 def with_body(call: Call, data: bytes) -> None:
     """Give a call another body than the one that was sent; the hashes that were sent no longer count."""
     call.request.body = BufferedBody(data)
