@@ -10,6 +10,10 @@ from anys3.conformance.outcomes import Failed
 from anys3.conformance.probe import Probe
 from anys3.conformance.replies import Reply
 
+TREE = ("a", "b/1", "b/2/x", "b/2/y", "c", "d/1", "d/2", "e")
+"""Keys in order, with common prefixes of two levels, for `shared_keys`."""
+ODD = (" %", "%2F+", "&amp; a=b", "'\"<x>", "]]>", "a/b+c", "~-._", "é+\ufffd\U00010000")
+"""Keys in order, of characters that are encoded in URLs or escaped in XML, for `shared_keys`."""
 _MAX_PAGES = 40
 
 
