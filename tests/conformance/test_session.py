@@ -63,6 +63,36 @@ def _nothing_is_left(breakable: BreakableServer, tmp_path: Path) -> Iterator[Non
     assert list(tmp_path.glob(".local/state/anys3/check/*")) == []
 
 
+def test_our_server_is_conformant_at_every_tier_and_the_run_is_small(environment: dict[str, str]) -> None:
+    ended = check(environment, "--second-profile", "second", "--json")
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads(ended.stdout)
+    assert [(tier["name"], tier["verdict"]) for tier in report["tiers"]] == [
+        (f"tier-{number}", "CONFORMANT") for number in (1, 2, 3)
+    ]
+    assert {result["outcome"] for result in report["results"]} == {"PASS"}
+    assert report["transport"] == "TLSv1.3"
+    assert report["leftovers"] == []
+    assert sum(report["requests"].values()) < 3000
+    assert report["sent_bytes"] < 100 << 20
+
+
+def test_a_quick_run_asks_each_operation_once(environment: dict[str, str]) -> None:
+    ended = check(environment, "--quick", "--json")
+    report = json.loads(ended.stdout)
+    assert ended.returncode == 0, ended.stderr
+    operations = [result["operation"] for result in report["results"]]
+    assert len(operations) == len(set(operations)) >= 28
+
+
+def test_nobody_is_told_what_needs_no_key(environment: dict[str, str]) -> None:
+    nobody = {name: value for name, value in environment.items() if name != "AWS_SHARED_CREDENTIALS_FILE"}
+    ended = check(nobody, "--unauthenticated", "--json")
+    report = json.loads(ended.stdout)
+    assert ended.returncode == 0, ended.stderr
+    assert {"HTTP-01", "HTTP-25", "ERR-01", "CORS-02"} <= set(report["requirements"])
+
+
 def test_selected_musts_that_pass_end_with_0(environment: dict[str, str]) -> None:
     ended = check(environment, "PUT-03", "--json")
     assert ended.returncode == 0, ended.stderr
