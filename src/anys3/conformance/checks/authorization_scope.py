@@ -49,7 +49,7 @@ def _lead_s(reply: Reply) -> float:
 @check("AUTH-09", operation="GetObject")
 def request_of_another_time(probe: Probe) -> None:
     """A request that is dated more than 15 minutes before or after the server's time is refused."""
-    key = probe.given_object()
+    key = probe.shared_object()
     lead_s = round(_lead_s(probe.get(key)))
     for offset_s in (-_TOO_FAR_S, _TOO_FAR_S, -86_400):
         who = replace(probe.main, clock_offset_s=lead_s + offset_s)
@@ -65,7 +65,7 @@ def request_of_another_time(probe: Probe) -> None:
 @check("AUTH-10", operation="GetObject")
 def no_date(probe: Probe) -> None:
     """A signed request without any date is refused."""
-    path = probe.path(probe.given_object())
+    path = probe.path(probe.shared_object())
     now = probe.main.amz_date()
     bend = resigned(probe, "GET", path, without=("x-amz-date",), amz_date=now)
     probe.request("GET", path, bend=bend).expect("403 AccessDenied", about="a request without a date")
@@ -74,7 +74,7 @@ def no_date(probe: Probe) -> None:
 @check("AUTH-10", operation="GetObject")
 def unparsable_date(probe: Probe) -> None:
     """A signed request whose `x-amz-date` is no time is refused."""
-    path = probe.path(probe.given_object())
+    path = probe.path(probe.shared_object())
     now = probe.main.amz_date()
     for date in (now[:8], f"{now[:8]}Tnoon", f"{now[:8]}T256199Z"):
         bend = resigned(probe, "GET", path, adding={"x-amz-date": date}, amz_date=now)
@@ -85,7 +85,7 @@ def unparsable_date(probe: Probe) -> None:
 @check("AUTH-11", operation="GetObject")
 def date_header_alone(probe: Probe) -> None:
     """A request that is dated by its Date header alone is accepted."""
-    path = probe.path(probe.given_object())
+    path = probe.path(probe.shared_object())
     moment = datetime.now(UTC).replace(microsecond=0)
     date = formatdate(moment.timestamp(), usegmt=True)
     bend = resigned(
@@ -98,7 +98,7 @@ def date_header_alone(probe: Probe) -> None:
 @check("AUTH-11", operation="GetObject")
 def amz_date_wins(probe: Probe) -> None:
     """Of `x-amz-date` and an old `Date` in one request, the former counts."""
-    path = probe.path(probe.given_object())
+    path = probe.path(probe.shared_object())
     reply = probe.request("GET", path, headers={"date": _LONG_AGO})
     reply.expect("200", about=f"a request of now with a signed Date: {_LONG_AGO}")
     reply = probe.request("GET", path, unsigned={"date": _LONG_AGO})
@@ -129,7 +129,7 @@ def one_canonical_region(probe: Probe) -> None:
 @check("AUTH-16", operation="GetObject")
 def us_east_1_in_scopes(probe: Probe) -> None:
     """A scope of us-east-1 is accepted, as unconfigured clients use it."""
-    path = probe.path(probe.given_object())
+    path = probe.path(probe.shared_object())
     reply = probe.request("GET", path, identity=replace(probe.main, region="us-east-1"))
     reply.expect("200", about="a scope of us-east-1")
 

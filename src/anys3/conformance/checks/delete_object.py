@@ -84,4 +84,4 @@ def other_versions(probe: Probe) -> None:
         reply = probe.delete(key, query=[("versionId", version)])
         tried = f"DELETE with versionId={version}"
         reply.expect("204", "400 InvalidArgument", "404 NoSuchVersion", about=tried)
-        probe.expect_content(key, CONTENT, about=f"the object after {tried}")
+    probe.expect_content(key, CONTENT, about="the object after DELETEs of other versions")

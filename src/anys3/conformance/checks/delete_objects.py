@@ -239,15 +239,16 @@ def other_version(probe: Probe) -> None:
 @check("DELS-11", operation="DeleteObjects")
 def false_conditions(probe: Probe) -> None:
     """A key whose ETag, Size or LastModifiedTime does not match is not deleted: it is an Error."""
+    key = probe.given_object()
     for name, condition in _FALSE_CONDITIONS.items():
-        key = probe.given_object(name)
         reply = _delete(probe, _document(_key(key) + condition))
-        _keeps(probe, key, reply, f"a false {name}")
+        _reports_error(key, reply, f"a false {name}")
         code = reply.need_text("Error/Code")
         require(
             code in ("NotImplemented", "PreconditionFailed"),
             f"DeleteObjects with a false {name}: expected NotImplemented or PreconditionFailed, got {code}",
         )
+    probe.expect_content(key, CONTENT, about="the object after DeleteObjects with false conditions")
 
 
 @check("DELS-11", operation="DeleteObjects")
@@ -332,8 +333,13 @@ def _accepts(probe: Probe, key: str, reply: Reply, what: str) -> None:
 
 def _keeps(probe: Probe, key: str, reply: Reply, what: str) -> None:
     """Raise Failed unless the key is there, and reported as the one Error."""
-    reply.expect("200", about=f"DeleteObjects with {what}")
     probe.expect_content(key, CONTENT, about=f"the object after DeleteObjects with {what}")
+    _reports_error(key, reply, what)
+
+
+def _reports_error(key: str, reply: Reply, what: str) -> None:
+    """Raise Failed unless the key is reported as the one Error."""
+    reply.expect("200", about=f"DeleteObjects with {what}")
     equal(reply.texts("Error/Key"), [key], f"the keys that are reported as Error with {what}")
     equal(reply.texts("Deleted/Key"), [], f"the keys that are reported as Deleted with {what}")
 

@@ -181,8 +181,8 @@ def one_version_in_a_race(probe: Probe) -> None:
     def get() -> Reply:
         return probe.get(key).expect("200", about="GET during overwrites")
 
-    for _ in range(3):
-        for reply in probe.race(*puts, *[get] * 5):
+    for _ in range(2):
+        for reply in probe.race(*puts, *[get] * 4):
             if reply.exchange.method == "GET" and _snapshot(reply) not in versions:
                 raise Failed(_mixture(reply, versions))
 

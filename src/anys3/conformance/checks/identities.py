@@ -71,7 +71,7 @@ def _expect_writes_denied(probe: Probe, who: Identity | None, key: str) -> None:
 @check("AUTH-12", operation="GetObject")
 def nobody_reads(probe: Probe) -> None:
     """Without credentials, objects can't be read and a bucket can't be listed, and none is told to exist."""
-    _expect_reads_denied(probe, None, probe.given_object())
+    _expect_reads_denied(probe, None, probe.shared_object())
 
 
 @check("AUTH-12", operation="PutObject")
@@ -142,7 +142,7 @@ def sigv2_is_refused_or_verified(probe: Probe) -> None:
 @check("AUTH-13", operation="GetObject")
 def unknown_schemes(probe: Probe) -> None:
     """An Authorization header of a scheme that is not S3's is refused."""
-    path = probe.path(probe.given_object())
+    path = probe.path(probe.shared_object())
     for line in ("Basic dXNlcjpwYXNzd29yZA==", "Bearer e30.e30.", "AWS5-HMAC-SHA256 Credential=a"):
         reply = probe.request("GET", path, headers={"authorization": line}, identity=None)
         reply.expect("400 InvalidArgument", about=f"GET with Authorization: {line.partition(' ')[0]} ...")
@@ -164,7 +164,7 @@ def unknown_schemes_store_nothing(probe: Probe) -> None:
 @check("AUTH-13", operation="GetObject")
 def two_signatures_at_once(probe: Probe) -> None:
     """A request with a signature in its header and one in its query is refused."""
-    path = probe.path(probe.given_object())
+    path = probe.path(probe.shared_object())
     presigned = probe.presign("GET", path).partition("?")[2]
     key_id = quote(probe.main.credentials.access_key_id, safe="")
     v2 = f"AWSAccessKeyId={key_id}&Expires=9999999999&Signature=AAAAAAAAAAAAAAAAAAAAAAAAAAA%3D"
@@ -189,7 +189,7 @@ def _base64url(data: bytes) -> str:
 @check("AUTH-14", operation="GetObject")
 def unverifiable_tokens(probe: Probe) -> None:
     """A session token that the server did not issue is refused, signed by its sender or not."""
-    path = probe.path(probe.given_object())
+    path = probe.path(probe.shared_object())
     for token, kind in (("not-a-token", "made up"), (_own_token(probe), "signed by its sender")):
         headers = {"x-amz-security-token": token}
         about = f"a session token that is {kind}"
@@ -205,7 +205,7 @@ def unverifiable_tokens(probe: Probe) -> None:
 @check("AUTH-17", operation="GetObject", needs=("second",))
 def others_do_not_read(probe: Probe) -> None:
     """Another principal can't read or list a bucket that it was not granted."""
-    _expect_reads_denied(probe, probe.second, probe.given_object())
+    _expect_reads_denied(probe, probe.second, probe.shared_object())
 
 
 @check("AUTH-17", operation="PutObject", needs=("second",))
@@ -238,7 +238,7 @@ def _expect_secret_kept(reply: Reply, about: str) -> None:
 @check("AUTH-17", operation="CopyObject", needs=("second", "buckets"), lock="spare")
 def others_do_not_copy(probe: Probe) -> None:
     """Another principal can't copy from a bucket that it was not granted into its own."""
-    source = f"{probe.bucket}/{quote(probe.given_object())}"
+    source = f"{probe.bucket}/{quote(probe.shared_object())}"
     with _bucket_of_the_second(probe) as bucket:
         target = probe.path("copy", bucket)
         for said in (f"/{source}", source, f"/{bucket}/../{source}", f"/{bucket}/%2E%2E/{source}"):
@@ -252,7 +252,7 @@ def others_do_not_copy(probe: Probe) -> None:
 @check("AUTH-17", operation="UploadPartCopy", needs=("second", "buckets"), lock="spare")
 def others_do_not_copy_parts(probe: Probe) -> None:
     """Another principal can't copy a part from a bucket that it was not granted into its own upload."""
-    source = f"/{probe.bucket}/{quote(probe.given_object())}"
+    source = f"/{probe.bucket}/{quote(probe.shared_object())}"
     with _bucket_of_the_second(probe) as bucket:
         path = probe.path("copy", bucket)
         with probe.setting_up("the second identity could not start an upload"):
@@ -270,7 +270,7 @@ def others_do_not_copy_parts(probe: Probe) -> None:
 @check("AUTH-17", operation="GetObject", needs=("second", "buckets"), lock="spare")
 def paths_do_not_cross_buckets(probe: Probe) -> None:
     """No `..` in a key leads from one's own bucket into another principal's."""
-    source = f"{probe.bucket}/{quote(probe.given_object())}"
+    source = f"{probe.bucket}/{quote(probe.shared_object())}"
     with _bucket_of_the_second(probe) as bucket:
         for dots in ("..", "%2E%2E", "a/../.."):
             reply = probe.request("GET", f"/{bucket}/{dots}/{source}", identity=probe.second)

@@ -102,7 +102,7 @@ def outer_white_space(probe: Probe) -> None:
 def through_copy(probe: Probe) -> None:
     """A copy has the metadata of its source, exactly."""
     sent = {_PREFIX + name: value for name, value in _VALUES.items()}
-    source = probe.given_object("source", headers=sent)
+    source = probe.shared_object(headers=sent)
     reply = probe.put(probe.key("copy"), b"", {"x-amz-copy-source": probe.path(source)})
     reply.expect("200", about="CopyObject of an object with metadata")
     _has(probe.head(probe.key("copy")).expect("200"), sent)

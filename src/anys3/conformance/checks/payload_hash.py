@@ -26,7 +26,7 @@ _NO_TOKENS = (
 @check("PAY-01", operation="PutObject")
 def hash_is_required(probe: Probe) -> None:
     """A request with an Authorization header and without `x-amz-content-sha256` is refused."""
-    path, there = probe.path(probe.key()), probe.path(probe.given_object("there"))
+    path, there = probe.path(probe.key()), probe.path(probe.shared_object())
     digest = hashlib.sha256(CONTENT).hexdigest()
     for method, target, body, right in (("PUT", path, CONTENT, digest), ("GET", there, b"", EMPTY_SHA256)):
         bend = resigned(probe, method, target, without=(_HASH,), payload_hash=right)

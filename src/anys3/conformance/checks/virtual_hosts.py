@@ -68,11 +68,11 @@ def creation_and_deletion(probe: Probe) -> None:
 @check("VH-01", operation="GetObject", needs=("vhost",))
 def presigned_url(probe: Probe) -> None:
     """A presigned URL of the bucket's host works."""
-    probe.given_object()
+    key = probe.shared_object()
     who, host = probe.main, _host(probe)
     date = who.amz_date()
     target = presign(
-        "GET", f"/{probe.key()}", (), [("host", host)], credentials=who.credentials, scope=who.scope(date),
+        "GET", f"/{key}", (), [("host", host)], credentials=who.credentials, scope=who.scope(date),
         amz_date=date, expires_s=300,
     )  # fmt: skip
     path, _, query = target.partition("?")
@@ -87,10 +87,9 @@ def presigned_url(probe: Probe) -> None:
 @check("VH-01", operation="GetObject", needs=("vhost",))
 def host_is_signed(probe: Probe) -> None:
     """The signature covers the Host as sent: one made for another host is refused with 403."""
-    probe.given_object()
-    host = _host(probe)
+    key, host = probe.shared_object(), _host(probe)
     reply = probe.request(
-        "GET", f"/{probe.key()}", bend=lambda headers: headers.update(host=host), host=f"other.{host}"
+        "GET", f"/{key}", bend=lambda headers: headers.update(host=host), host=f"other.{host}"
     )
     reply.expect("403 SignatureDoesNotMatch", about="GET with a signature that was made for another host")
 
@@ -186,15 +185,15 @@ def bucket_name_in_key(probe: Probe) -> None:
 @check("VH-05", operation="GetObject", needs=("vhost",))
 def any_case_and_port(probe: Probe) -> None:
     """Host names match in any case, and with or without a port."""
-    probe.given_object()
+    key = probe.shared_object()
     endpoint = probe.ground.endpoint
     plain = f"{probe.bucket}.{endpoint.host}"
     for host in (plain.upper(), plain, f"{plain}:{endpoint.port}"):
-        reply = probe.request("GET", f"/{probe.key()}", host=host)
+        reply = probe.request("GET", f"/{key}", host=host)
         reply.expect("200", about=f"GET with Host: {host}")
         equal(reply.body, CONTENT, f"the body of GET with Host: {host}")
     for host in (endpoint.host.upper(), endpoint.host):
-        reply = probe.request("GET", probe.path(probe.key()), host=host)
+        reply = probe.request("GET", probe.path(key), host=host)
         require(
             reply.status == 200 and reply.body == CONTENT,
             f"GET by path with Host: {host}: expected 200 and the object, got {reply.said}",
