@@ -116,8 +116,8 @@ def _tier(tier: TierResult, report: Report) -> str:
     asked = ' <span class="asked">(asked for)</span>' if is_asked else ""
     return (
         f"<li><h2>{text(wording.tier_name(tier.name).capitalize())} · {text(tier.title)}{asked}</h2>"
-        f'<p class="of"><span class="pill {_class(tier.verdict)}">{wording.VERDICT_MARKS[tier.verdict]}'
-        f" {tier.verdict}</span> {passed} of {tier.must_count} MUSTs passed</p>{markup.bar(tier)}</li>"
+        f'<p><span class="pill {_class(tier.verdict)}">{wording.VERDICT_MARKS[tier.verdict]} {tier.verdict}</span></p>'
+        f'<p class="of">{passed} of {tier.must_count} MUSTs passed</p>{markup.bar(tier)}</li>'
     )
 
 

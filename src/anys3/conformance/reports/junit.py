@@ -97,7 +97,8 @@ def _totals(results: Iterable[Result]) -> dict[str, str]:
 
 def _told(report: Report, result: Result) -> str:
     lines = [f"{result.level} {', '.join(result.ids)}: {result.title}", result.sentence]
-    if broken := wording.breaks(result.ids):
+    broken = wording.breaks(result.ids)
+    if broken and result.outcome in wording.BROKEN:
         lines.append(f"What it breaks: {broken}")
     lines += result.notes
     lines += [f"{exchange.summary} -> {exchange.status or exchange.error}" for exchange in result.exchanges]

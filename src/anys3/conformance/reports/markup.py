@@ -18,7 +18,7 @@ _BAR_PARTS = {Outcome.PASS: "passed", Outcome.FAIL: "failing", Outcome.ABSENT: "
 _FILLS = {Outcome.PASS: "pass", Outcome.FAIL: "fail", Outcome.ABSENT: "absent", None: "none"}
 
 PATTERNS = (
-    '<svg width="0" height="0" aria-hidden="true" focusable="false"><defs>'
+    '<svg class="defs" width="0" height="0" aria-hidden="true" focusable="false"><defs>'
     '<pattern id="pass" width="8" height="8" patternUnits="userSpaceOnUse">'
     '<rect class="pass-fill" width="8" height="8"/></pattern>'
     '<pattern id="fail" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
@@ -173,14 +173,12 @@ def _exchange(exchange: Exchange) -> str:
     request = "\n".join([
         f"{exchange.method} {exchange.target} HTTP/1.1",
         *(f"{name}: {value}" for name, value in exchange.request_headers),
-        "",
-        exchange.request_body,
+        *(["", exchange.request_body] if exchange.request_body else []),
     ])  # fmt: skip
     answer = "\n".join([
         f"HTTP/1.1 {exchange.status}",
         *(f"{name}: {value}" for name, value in exchange.answer_headers),
-        "",
-        exchange.answer_body,
+        *(["", exchange.answer_body] if exchange.answer_body else []),
     ])  # fmt: skip
     came = str(exchange.status) if exchange.status else text(exchange.error or "no answer")
     said = f'<pre tabindex="0">{block(answer)}</pre>' if exchange.status else f"<p>{came}</p>"
@@ -197,7 +195,7 @@ def _exchange(exchange: Exchange) -> str:
 def _again(result: Result, report: Report, copies: Copies) -> str:
     body = [copies.block("The whole check", reproducing.check_line(report.endpoint, result.check))]
     if result.exchanges:
-        caption = "Its requests with curl; upload ids, ETags and tokens in them were the run's"
+        caption = "Its requests with curl, rightly signed; upload ids, ETags and tokens in them were those of the run"
         body.append(copies.block(caption, reproducing.script(result, report.endpoint)))
     return details("See it again", join(body))
 

@@ -163,7 +163,7 @@ def _signing(exchange: Exchange) -> _Signing:
     if set(found["names"].split(";")) != signable(exchange.request_headers):
         raise _NotWithCurl("its signature covers other headers than curl's")
     if headers.get("x-amz-content-sha256", "").startswith("STREAMING-"):
-        raise _NotWithCurl("its body is signed in chunks")
+        raise _NotWithCurl("its body is sent as aws-chunked")
     if _is_dated_otherwise(headers.get("x-amz-date", ""), exchange):
         raise _NotWithCurl("it is dated otherwise, and curl signs for now")
     return _Signing(found["region"], found["service"])

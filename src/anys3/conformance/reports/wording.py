@@ -47,7 +47,7 @@ MEANINGS = {
     Outcome.ABSENT: "the server says that it does not have this",
     Outcome.FAIL: "answered wrongly",
 }
-VERDICT_MARKS = {Verdict.CONFORMANT: "✓", Verdict.NOT_CONFORMANT: "✗", Verdict.INCOMPLETE: "-"}
+VERDICT_MARKS = {Verdict.CONFORMANT: "✓", Verdict.NOT_CONFORMANT: "✗", Verdict.INCOMPLETE: "…"}
 
 _EXPECTED = re.compile(r"(?s)^(?P<what>.*?): expected (?P<expected>.*?), (?:got|found) (?P<got>.*)$")
 _REQUEST = re.compile(r"(?s)(?<=\S) \((?:GET|PUT|HEAD|POST|DELETE|OPTIONS) /.*\)$")
