@@ -129,7 +129,10 @@ def _earlier(inside: str) -> list[_Row]:
     if match is None:
         return []
     try:
-        return [_row(found) for found in json.loads(match[1])]
+        found = json.loads(match[1])
+        if not isinstance(found, list):
+            raise TypeError(f"expected a list of rows, found {found!r:.40}")
+        return [_row(row) for row in found]
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"the data of the table is damaged: {error}") from None
 

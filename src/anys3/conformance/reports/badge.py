@@ -32,7 +32,7 @@ def to_svg(report: Report) -> str:
     label_width = round(len(LABEL) * _LETTER_WIDTH) + 2 * _SIDE
     message_width = round(len(message.text) * _LETTER_WIDTH) + 2 * _SIDE
     width = label_width + message_width
-    title = escape(wording.for_xml(f"{wording.title(report)}: {message.text}, {report.started[:10]}"))
+    title = escape(wording.printable(f"{wording.title(report)}: {message.text}, {report.started[:10]}"))
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_HEIGHT}" role="img" aria-labelledby="title">
 <title id="title">{title}</title>
@@ -43,7 +43,7 @@ def to_svg(report: Report) -> str:
 </g>
 <g fill="#fff" font-family="Verdana,DejaVu Sans,Geneva,sans-serif" font-size="11">
 <text x="{_SIDE}" y="14" textLength="{label_width - 2 * _SIDE}">{LABEL}</text>
-<text x="{label_width + _SIDE}" y="14" textLength="{message_width - 2 * _SIDE}">{escape(message.text)}</text>
+<text x="{label_width + _SIDE}" y="14" textLength="{message_width - 2 * _SIDE}">{escape(wording.printable(message.text))}</text>
 </g>
 </svg>
 """

@@ -29,7 +29,9 @@ _CELLS = (
 def summary(report: Report, width: int, is_colored: bool) -> str:
     """Return the end of a run, as a terminal of that width shows it; it ends without a line feed."""
     page = _Page(max(width, _LEAST_WIDTH), is_colored=is_colored)
-    page.add(page.color(wording.title(report), _BOLD), f"  {printable(report.endpoint)}, {report.transport}")
+    page.add(
+        page.color(wording.title(report), _BOLD), f"  {printable(f'{report.endpoint}, {report.transport}')}"
+    )
     page.skip()
     _tell_failures(page, report)
     _tell_unjudged(page, report)
@@ -48,14 +50,21 @@ def tier_bar(tier: TierResult, cells: int) -> list[tuple[Outcome | None, int]]:
 
     A part that is there has one cell at least, so that one failure of three hundred is seen.
     """
-    total = tier.must_count
-    parts = {outcome: tier.musts.get(outcome, 0) for outcome in (Outcome.FAIL, Outcome.ABSENT)}
-    unjudged = total - sum(parts.values()) - tier.musts.get(Outcome.PASS, 0)
-    small = [(*item,) for item in (*parts.items(), (None, unjudged))]
-    found = [(kind, max(1, round(cells * number / total)) if number else 0) for kind, number in small]
     passed = tier.musts.get(Outcome.PASS, 0)
-    left = cells - sum(number for _, number in found)
-    return [(Outcome.PASS, max(left, 0) if passed else 0), *found]
+    parts: dict[Outcome | None, int] = {
+        Outcome.PASS: passed,
+        Outcome.FAIL: tier.musts.get(Outcome.FAIL, 0),
+        Outcome.ABSENT: tier.musts.get(Outcome.ABSENT, 0),
+    }
+    parts[None] = tier.must_count - sum(parts.values())
+    shares = {kind: number * cells / max(tier.must_count, 1) for kind, number in parts.items()}
+    found = {kind: max(1, int(share)) if share else 0 for kind, share in shares.items()}
+    while (spare := cells - sum(found.values())) and any(shares.values()):
+        # Whatever is furthest from its share takes or gives a cell.
+        step = 1 if spare > 0 else -1
+        movable = [kind for kind, share in shares.items() if share and found[kind] + step > 0]
+        found[max(movable, key=lambda kind: step * (shares[kind] - found[kind]))] += step
+    return list(found.items())
 
 
 class Progress:

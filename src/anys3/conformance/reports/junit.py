@@ -9,7 +9,7 @@ from anys3.conformance.outcomes import Outcome, Result
 from anys3.conformance.report import Report
 from anys3.conformance.reports import wording
 from anys3.conformance.reports.reproducing import check_line
-from anys3.conformance.reports.wording import for_xml
+from anys3.conformance.reports.wording import printable
 
 _HOST = "anys3"
 
@@ -33,11 +33,11 @@ def to_junit(report: Report) -> str:
 
 def _suite(report: Report, number: int, operation: str, results: list[Result]) -> ET.Element:
     attributes = {
-        "name": for_xml(operation),
-        "package": for_xml(operation),
+        "name": printable(operation),
+        "package": printable(operation),
         "id": str(number),
         "hostname": _HOST,
-        "timestamp": for_xml(report.started.rstrip("Z")),
+        "timestamp": printable(report.started.rstrip("Z")),
         "skipped": str(sum(_kind(result) == "skipped" for result in results)),
     }
     suite = ET.Element("testsuite", attributes | _totals(results))
@@ -48,7 +48,7 @@ def _suite(report: Report, number: int, operation: str, results: list[Result]) -
         ("verdict", f"{report.verdict}: {wording.scope(report)}"),
         ("anys3", report.anys3_version),
     ):
-        ET.SubElement(properties, "property", name=name, value=for_xml(value))
+        ET.SubElement(properties, "property", name=name, value=printable(value))
     suite.extend(_case(report, result) for result in results)
     ET.SubElement(suite, "system-out")
     ET.SubElement(suite, "system-err")
@@ -58,16 +58,16 @@ def _suite(report: Report, number: int, operation: str, results: list[Result]) -
 def _case(report: Report, result: Result) -> ET.Element:
     case = ET.Element(
         "testcase",
-        name=for_xml(result.check),
-        classname=for_xml(f"anys3.{result.operation}"),
+        name=printable(result.check),
+        classname=printable(f"anys3.{result.operation}"),
         time=f"{result.seconds:.3f}",
     )
     kind = _kind(result)
     if kind:
-        found = ET.SubElement(case, kind, message=for_xml(result.sentence), type=result.outcome.value)
-        found.text = for_xml(_told(report, result))
+        found = ET.SubElement(case, kind, message=printable(result.sentence), type=result.outcome.value)
+        found.text = printable(_told(report, result), keep="\n")
     elif remarks := _remarks(result):
-        ET.SubElement(case, "system-out").text = for_xml("\n".join(remarks))
+        ET.SubElement(case, "system-out").text = printable("\n".join(remarks), keep="\n")
     return case
 
 

@@ -52,7 +52,6 @@ VERDICT_MARKS = {Verdict.CONFORMANT: "✓", Verdict.NOT_CONFORMANT: "✗", Verdi
 _EXPECTED = re.compile(r"(?s)^(?P<what>.*?): expected (?P<expected>.*?), (?:got|found) (?P<got>.*)$")
 _REQUEST = re.compile(r"(?s)(?<=\S) \((?:GET|PUT|HEAD|POST|DELETE|OPTIONS) /.*\)$")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_ILLEGAL_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-�\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,8 @@ class Finding:
 def printable(text: str, *, keep: str = "") -> str:
     r"""Return a text whose control characters can't act: on a terminal, or on the order of letters.
 
+    What is left can be written in UTF-8, and in XML 1.0.
+
     >>> printable("a" + chr(27) + "[2Jb" + chr(10) + "c")
     'a\\x1b[2Jb\\nc'
     """
@@ -75,15 +76,6 @@ def printable(text: str, *, keep: str = "") -> str:
         char if char in keep or unicodedata.category(char) not in _INVISIBLE else ascii(char)[1:-1]
         for char in text
     )
-
-
-def for_xml(text: str) -> str:
-    r"""Return a text of characters that XML 1.0 can hold; others are spelled out.
-
-    >>> for_xml("a" + chr(0))
-    'a\\x00'
-    """
-    return _ILLEGAL_IN_XML.sub(lambda match: ascii(match.group())[1:-1], text)
 
 
 def requirement(id: str) -> Requirement | None:
