@@ -81,7 +81,9 @@ def refuses_2600_bytes(probe: Probe) -> None:
 @check("META-03", operation="PutObject")
 def printable_ascii(probe: Probe) -> None:
     """Values of printable ASCII come back with HEAD and GET exactly as they were put."""
-    _round_trip(probe, {_PREFIX + name: value for name, value in _VALUES.items()})
+    sent = {_PREFIX + name: value for name, value in _VALUES.items()}
+    _round_trip(probe, sent)
+    _has(probe.get(probe.key()).expect("200"), sent)
 
 
 @check("META-03", operation="PutObject")
@@ -173,11 +175,10 @@ def _has(reply: Reply, expected: Mapping[str, str]) -> None:
 
 
 def _round_trip(probe: Probe, sent: Mapping[str, str], about: str = "PUT with metadata") -> None:
-    """Put an object with metadata, which HEAD and GET must then show exactly."""
+    """Put an object with metadata, which HEAD must then show exactly."""
     key = probe.key()
     probe.put(key, headers=sent).expect("200", about=about)
     _has(probe.head(key).expect("200"), sent)
-    _has(probe.get(key).expect("200"), sent)
 
 
 def _names_as_sent(probe: Probe, key: str) -> list[str]:
