@@ -117,7 +117,7 @@ breaks(
     broken("upload-id-marker is ignored", ignores_upload_ids),
 )
 breaks(
-    ("LMU-02/marker-was-aborted", "LMU-02/marker-was-completed"),
+    "LMU-02/marker-ended-meanwhile",
     broken("a marker that has ended begins again", must_be_there(begin_again)),
 )
 breaks(

@@ -129,8 +129,8 @@ def refuses_empty(request, answer):
 breaks("LP-04/marker-beyond-the-last", broken("late markers are refused", refuses_late_markers))
 breaks("LP-04/empty-parameters", answering("empty parameters are refused", refuses_empty))
 breaks(("LP-05/unknown-upload", "LP-05/wrong-key"), accepting("NoSuchUpload", method="GET"))
-breaks("LMU-08/max-parts-is-no-number", accepting("InvalidArgument", method="GET", query="max-parts="))
+breaks("LMU-08/limits-are-no-numbers", accepting("InvalidArgument", method="GET", query="max-parts="))
 breaks(
-    "LMU-08/part-number-marker-is-no-number",
+    "LMU-08/limits-are-no-numbers",
     accepting("InvalidArgument", method="GET", query="part-number-marker="),
 )

@@ -13,6 +13,7 @@ MIN_PART = 5 << 20
 """Bytes that each part but the last must have (CPL-07)."""
 MAX_PART = 5 << 30
 """The most bytes of a part (UP-07)."""
+_SHARED_PARTS = (10, 9, 4, 2, 1)
 UNKNOWN_ID = "0" * 44
 """An upload id that no server gives out."""
 
@@ -67,6 +68,27 @@ def copy_part(probe: Probe, upload: Upload, source: str, span: str = "", number:
 def abort(probe: Probe, upload: Upload) -> Reply:
     """AbortMultipartUpload."""
     return probe.request("DELETE", upload.path, [("uploadId", upload.id)])
+
+
+def given_upload_of(probe: Probe, key: str) -> Upload:
+    """Start an upload of a whole key, which other checks may look at too, or block the check."""
+    with probe.setting_up("a multipart upload could not be started"):
+        reply = probe.request("POST", probe.path(key), "uploads").expect("200")
+        return Upload(probe.bucket, key, reply.need_text("UploadId"))
+
+
+def shared_upload(probe: Probe) -> tuple[Upload, list[SentPart]]:
+    """Return an unfinished upload and its parts, which all checks may list and none may change; or block.
+
+    The parts were sent in this order: 10, 9, 4, 2, 1. Each attempt of a check that fails has another.
+    """
+    key = f"{probe.ground.prefix}shared/upload-{probe.attempt}"
+
+    def make() -> tuple[Upload, list[SentPart]]:
+        upload = given_upload_of(probe, key)
+        return upload, [probe.given_part(upload, number, b"part %d" % number) for number in _SHARED_PARTS]
+
+    return probe.ground.once(key, make)
 
 
 def given_end(probe: Probe, upload: Upload, parts: tuple[SentPart, ...] = ()) -> None:

@@ -6,7 +6,15 @@ import re
 import time
 from urllib.parse import unquote_plus
 
-from anys3.conformance.multipart import abort, filler, given_end, list_parts, list_uploads, uploads_of
+from anys3.conformance.multipart import (
+    abort,
+    filler,
+    given_end,
+    given_upload_of,
+    list_parts,
+    list_uploads,
+    uploads_of,
+)
 from anys3.conformance.probe import Probe, SentPart, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
@@ -14,12 +22,27 @@ from anys3.conformance.replies import Reply, equal, require
 _OPERATION = "ListMultipartUploads"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _MOST_PAGES = 12
+_SHARED = ("c", "b", "b", "b", "b", "a", "d/1", "d/2", "e/1")
 _SECOND_S = 1.1
 """Initiated may have a resolution of a second."""
 
 
 def _given_uploads(probe: Probe, *names: str) -> list[Upload]:
     return [probe.given_upload(name) for name in names]
+
+
+def _shared(probe: Probe) -> tuple[str, list[tuple[str, str]]]:
+    """Return a prefix and the uploads below it, which all checks may list and none may change; or block.
+
+    Keys are in the order of _SHARED, not in theirs. Each attempt of a check that fails has others.
+    """
+    prefix = f"{probe.ground.prefix}shared/uploads-{probe.attempt}/"
+
+    def make() -> list[tuple[str, str]]:
+        made = [given_upload_of(probe, prefix + name) for name in _SHARED]
+        return [(upload.key, upload.id) for upload in made]
+
+    return prefix, probe.ground.once(prefix, make)
 
 
 def _page(probe: Probe, about: str, *query: tuple[str, str]) -> Reply:
@@ -54,21 +77,23 @@ def elements_of_an_upload(probe: Probe) -> None:
 @check("LMU-01", operation=_OPERATION)
 def order_of_keys(probe: Probe) -> None:
     """Uploads come in the order of their keys."""
-    middle, last, first = _given_uploads(probe, "b", "c", "a")
-    expected = [(upload.key, upload.id) for upload in (first, middle, last)]
-    equal(uploads_of(_page(probe, "uploads of three keys")), expected, "the uploads of three keys, in order")
+    prefix, made = _shared(probe)
+    found = uploads_of(_page(probe, "uploads of several keys", ("prefix", prefix)))
+    equal([key for key, _ in found], sorted(key for key, _ in made), "the keys of uploads, in order")
+    equal(sorted(found), sorted(made), "the uploads of several keys")
 
 
 @check("LMU-01", operation=_OPERATION)
 def order_of_one_key(probe: Probe) -> None:
     """The uploads of one key come in the order of their initiation."""
-    expected = []
-    for number in range(3):
-        time.sleep(_SECOND_S if number else 0)
-        upload = probe.given_upload()
-        expected.append((upload.key, upload.id))
-    page = _page(probe, "three uploads of a key", _of(upload))
-    equal(uploads_of(page), expected, "three uploads of a key, in order")
+    earlier = _given_uploads(probe, "object", "object")
+    time.sleep(_SECOND_S)
+    later = _given_uploads(probe, "object", "object")
+    page = _page(probe, "four uploads of a key", _of(later[0]))
+    found = uploads_of(page)
+    for uploads, of_the_page, which in ((earlier, found[:2], "first"), (later, found[2:], "last")):
+        expected = sorted((upload.key, upload.id) for upload in uploads)
+        equal(sorted(of_the_page), expected, f"the {which} two of four uploads of a key, by initiation")
 
 
 @check("LMU-02", operation=_OPERATION)
@@ -82,62 +107,54 @@ def at_most_1000_uploads(probe: Probe) -> None:
 @check("LMU-02", operation=_OPERATION)
 def both_markers(probe: Probe) -> None:
     """key-marker and upload-id-marker together resume after that very upload."""
-    upload = _given_uploads(probe, "b", "b", "b", "b")[0]
-    order = _given_order(probe, 4, _of(upload))
+    prefix, _ = _shared(probe)
+    of_the_key = ("prefix", f"{prefix}b")
+    order = _given_order(probe, 4, of_the_key)
     key, upload_id = order[1]
     markers = ("key-marker", key), ("upload-id-marker", upload_id)
-    page = _page(probe, "the uploads after the second", _of(upload), *markers)
+    page = _page(probe, "the uploads after the second", of_the_key, *markers)
     equal(uploads_of(page), order[2:], "the uploads after the second of four of a key")
 
 
-def _expect_resumes(probe: Probe, is_completed: bool) -> None:
-    """Resume after an upload that has ended since it was listed."""
-    made = {upload.id: upload for upload in _given_uploads(probe, "b", "b", "b")}
+@check("LMU-02", operation=_OPERATION)
+def marker_ended_meanwhile(probe: Probe) -> None:
+    """A page resumes after its markers, though that upload was aborted or completed since."""
+    made = {upload.id: upload for upload in _given_uploads(probe, "b", "b", "b", "b")}
     of_the_key = ("prefix", probe.key("b"))
-    order = _given_order(probe, 3, of_the_key)
-    key, upload_id = order[1]
-    ended = made[upload_id]
-    given_end(probe, ended, (probe.given_part(ended),) if is_completed else ())
-    about = f"the uploads after one that was {'completed' if is_completed else 'aborted'}"
-    page = _page(probe, about, of_the_key, ("key-marker", key), ("upload-id-marker", upload_id))
-    equal(uploads_of(page), order[2:], about)
-
-
-@check("LMU-02", operation=_OPERATION)
-def marker_was_aborted(probe: Probe) -> None:
-    """A page resumes after its markers, though that upload was aborted since."""
-    _expect_resumes(probe, False)
-
-
-@check("LMU-02", operation=_OPERATION)
-def marker_was_completed(probe: Probe) -> None:
-    """A page resumes after its markers, though that upload was completed since."""
-    _expect_resumes(probe, True)
+    order = _given_order(probe, 4, of_the_key)
+    for place, what in ((1, "aborted"), (2, "completed")):
+        key, upload_id = order[place]
+        ended = made[upload_id]
+        given_end(probe, ended, (probe.given_part(ended),) if what == "completed" else ())
+        about = f"the uploads after one that was {what}"
+        page = _page(probe, about, of_the_key, ("key-marker", key), ("upload-id-marker", upload_id))
+        equal(uploads_of(page), order[place + 1 :], about)
 
 
 @check("LMU-02", operation=_OPERATION)
 def key_marker_alone(probe: Probe) -> None:
     """key-marker alone resumes after all uploads of that key."""
-    _given_uploads(probe, "a", "b", "b", "c")
-    order = _given_order(probe, 4)
-    page = _page(probe, "the uploads after a key", ("key-marker", probe.key("b")))
-    equal(uploads_of(page), order[3:], "the uploads after a key that has two")
+    prefix, made = _shared(probe)
+    order = _given_order(probe, len(made), ("prefix", prefix))
+    page = _page(probe, "the uploads after a key", ("prefix", prefix), ("key-marker", f"{prefix}b"))
+    equal(uploads_of(page), order[5:], "the uploads after a key that has four")
 
 
 @check("LMU-02", operation=_OPERATION)
 def upload_id_marker_alone(probe: Probe) -> None:
     """upload-id-marker without key-marker is ignored."""
-    _given_uploads(probe, "a", "b")
-    order = _given_order(probe, 2)
-    page = _page(probe, "the uploads with upload-id-marker alone", ("upload-id-marker", order[0][1]))
+    prefix, made = _shared(probe)
+    order = _given_order(probe, len(made), ("prefix", prefix))
+    query = ("prefix", prefix), ("upload-id-marker", order[0][1])
+    page = _page(probe, "the uploads with upload-id-marker alone", *query)
     equal(uploads_of(page), order, "the uploads with upload-id-marker alone")
 
 
 @check("LMU-03", operation=_OPERATION)
 def marker_is_malformed(probe: Probe) -> None:
     """An upload-id-marker that is no upload id is refused with 400 InvalidArgument."""
-    upload = probe.given_upload("b")
-    query = ("key-marker", upload.key), ("upload-id-marker", "no/upload?id")
+    prefix, _ = _shared(probe)
+    query = ("prefix", prefix), ("key-marker", f"{prefix}b"), ("upload-id-marker", "no/upload?id")
     list_uploads(probe, *query).expect(
         "400 InvalidArgument", about="an upload-id-marker that is no upload id"
     )
@@ -146,8 +163,9 @@ def marker_is_malformed(probe: Probe) -> None:
 @check("LMU-03", operation=_OPERATION)
 def marker_of_another_key(probe: Probe) -> None:
     """An upload-id-marker of another key's upload is refused with 400 InvalidArgument."""
-    other, upload = _given_uploads(probe, "a", "b")
-    query = ("key-marker", upload.key), ("upload-id-marker", other.id)
+    prefix, made = _shared(probe)
+    other = dict(made)[f"{prefix}a"]
+    query = ("prefix", prefix), ("key-marker", f"{prefix}b"), ("upload-id-marker", other)
     list_uploads(probe, *query).expect("400 InvalidArgument", about="an upload-id-marker of another key")
 
 
@@ -165,40 +183,40 @@ def marker_has_ended(probe: Probe) -> None:
 @check("LMU-04", operation=_OPERATION)
 def prefix_of_uploads(probe: Probe) -> None:
     """A prefix leaves out the uploads of other keys, and need not be a whole key."""
-    made = _given_uploads(probe, "p/ab", "p/ac", "p/b")
-    page = _page(probe, "uploads with a prefix", ("prefix", probe.key("p/a")))
-    expected = [(upload.key, upload.id) for upload in made[:2]]
-    equal(
-        (uploads_of(page), page.text("Prefix")), (expected, probe.key("p/a")), "uploads and Prefix of a page"
-    )
+    shared, made = _shared(probe)
+    prefix = f"{shared}d"
+    page = _page(probe, "uploads with a prefix", ("prefix", prefix))
+    expected = [(key, upload_id) for key, upload_id in made if key.startswith(prefix)]
+    equal((uploads_of(page), page.text("Prefix")), (expected, prefix), "uploads and Prefix of a page")
 
 
 @check("LMU-04", operation=_OPERATION)
 def delimiter_of_uploads(probe: Probe) -> None:
     """A delimiter groups the uploads below it into CommonPrefixes."""
-    _given_uploads(probe, "a", "b/1", "b/2", "c", "d/1")
-    page = _page(probe, "uploads with a delimiter", ("delimiter", "/"))
-    keys = [key for key, _ in uploads_of(page)]
-    equal(keys, [probe.key("a"), probe.key("c")], "the uploads with delimiter /")
+    prefix, _ = _shared(probe)
+    query = ("prefix", prefix), ("delimiter", "/")
+    page = _page(probe, "uploads with a delimiter", *query)
+    keys = [key.removeprefix(prefix) for key, _ in uploads_of(page)]
+    equal(keys, ["a", "b", "b", "b", "b", "c"], "the uploads with delimiter /")
     groups = page.texts("CommonPrefixes/Prefix")
-    equal(groups, [probe.key("b/"), probe.key("d/")], "the CommonPrefixes of uploads with delimiter /")
+    equal(groups, [f"{prefix}d/", f"{prefix}e/"], "the CommonPrefixes of uploads with delimiter /")
     equal(page.text("Delimiter"), "/", "Delimiter of a page of uploads")
-    _report_pages_of_groups(probe)
+    _report_pages_of_groups(probe, query, sorted(key for key, _ in uploads_of(page)) + groups)
 
 
-def _report_pages_of_groups(probe: Probe) -> None:
+def _report_pages_of_groups(probe: Probe, query: tuple[tuple[str, str], ...], expected: list[str]) -> None:
     """Report whether truncated pages with a delimiter lose or repeat something: only a SHOULD."""
     found: list[str] = []
     markers: list[tuple[str, str]] = []
     for _ in range(_MOST_PAGES):
-        page = list_uploads(probe, ("delimiter", "/"), ("max-uploads", "2"), *markers)
+        page = list_uploads(probe, *query, ("max-uploads", "3"), *markers)
         if page.status != 200:
             break
         found += page.texts("Upload/Key") + page.texts("CommonPrefixes/Prefix")
         if page.text("IsTruncated") != "true":
             break
         markers = _next_markers(page)
-    if sorted(found) != [probe.key(name) for name in ("a", "b/", "c", "d/")]:
+    if sorted(found) != expected:
         probe.report("pages of uploads with a delimiter lose or repeat entries")
 
 
@@ -251,33 +269,36 @@ def missing_bucket(probe: Probe) -> None:
     probe.request("GET", path, "uploads").expect("404 NoSuchBucket", about="the uploads of a missing bucket")
 
 
-def _expect_complete_pages(probe: Probe, made: list[Upload], *query: tuple[str, str]) -> None:
+def _expect_complete_pages(
+    probe: Probe, made: list[tuple[str, str]], size: int, *query: tuple[str, str]
+) -> None:
     found: list[tuple[str, str]] = []
     markers: list[tuple[str, str]] = []
     for _ in range(_MOST_PAGES):
-        page = _page(probe, "a page of uploads", ("max-uploads", "2"), *query, *markers)
-        require(len(uploads_of(page)) <= 2, "a page of uploads with max-uploads=2 holds more than two")
+        page = _page(probe, "a page of uploads", ("max-uploads", str(size)), *query, *markers)
+        require(len(uploads_of(page)) <= size, f"a page with max-uploads={size} holds more uploads than that")
         found += uploads_of(page)
         if page.text("IsTruncated") != "true":
             break
         page.need_text("NextKeyMarker")
         page.need_text("NextUploadIdMarker")
         markers = _next_markers(page)
-    expected = sorted((upload.key, upload.id) for upload in made)
-    equal(sorted(found), expected, "the uploads on pages of two")
+    equal(sorted(found), sorted(made), f"the uploads on pages of {size}")
 
 
 @check("LMU-07", operation=_OPERATION)
 def pages_are_complete(probe: Probe) -> None:
     """Pages that follow both Next markers hold every upload of several keys once."""
-    _expect_complete_pages(probe, _given_uploads(probe, "a", "b", "b", "b", "c"))
+    prefix, made = _shared(probe)
+    _expect_complete_pages(probe, made, 3, ("prefix", prefix))
 
 
 @check("LMU-07", operation=_OPERATION)
 def pages_of_one_key(probe: Probe) -> None:
     """Pages that follow both Next markers hold every upload of one key once."""
-    made = _given_uploads(probe, "b", "b", "b", "b", "b")
-    _expect_complete_pages(probe, made, _of(made[0]))
+    prefix, made = _shared(probe)
+    of_the_key = [(key, upload_id) for key, upload_id in made if key == f"{prefix}b"]
+    _expect_complete_pages(probe, of_the_key, 2, ("prefix", f"{prefix}b"))
 
 
 @check("LMU-08", operation=_OPERATION)
