@@ -81,7 +81,7 @@ def not_trimmed(probe: Probe) -> None:
 @check("KEY-03", operation="PutObject")
 def preserve_or_reject(probe: Probe) -> None:
     """A key is stored byte for byte as it was given, or refused with 400; it is never rewritten."""
-    stored = {}
+    stored: dict[str, int] = {}
     for name in _ODD_NAMES:
         body = b"x" * (len(stored) + 1)
         reply = probe.put(probe.key(name), body).expect("200", "400", about=f"PUT of the key {name!r}")
