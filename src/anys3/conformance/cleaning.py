@@ -63,12 +63,19 @@ class _Cleaner:
         if self._ground.main is None:
             return self._left
         with ThreadPoolExecutor(_THREADS) as threads:
-            self._abort_uploads(threads)
-            self._delete_objects(threads, list(self._made.objects))
+            others = [name for name in self._made.buckets if name != self._ground.bucket]
+            gone = {name for name in others if self._run_id in name and self._is_gone(name)}
+            self._abort_uploads(threads, gone)
+            self._delete_objects(threads, [name for name in self._made.objects if name[0] not in gone])
             for bucket in list(self._made.buckets):
-                if self._run_id in bucket:
+                if self._run_id in bucket and bucket not in gone:
                     self._delete_bucket(threads, bucket)
         return self._left
+
+    def _is_gone(self, bucket: str) -> bool:
+        """Delete a bucket if it is empty; whether it is not there: most were refused, or deleted by checks."""
+        reply = self._ask("DELETE", self._probe.path(bucket=bucket))
+        return reply is not None and reply.is_one_of("204", "404 NoSuchBucket", "400 InvalidBucketName")
 
     def _ask(self, *arguments: object, **more: object) -> Reply | None:
         """Return the answer, None if there is none: it is noted."""
@@ -83,15 +90,15 @@ class _Cleaner:
         if sentence not in self._left.sentences:
             self._left.sentences.append(sentence)
 
-    def _abort_uploads(self, threads: ThreadPoolExecutor) -> None:
+    def _abort_uploads(self, threads: ThreadPoolExecutor, gone: set[str]) -> None:
         """Abort the uploads of the run: those whose ids it saw, and those that the endpoint lists."""
         found = {
             (bucket, key, upload_id)
             for (bucket, key), ids in self._made.uploads.items()
             for upload_id in ids
-            if Journal.is_of_run(self._run_id, bucket, key)
+            if bucket not in gone and Journal.is_of_run(self._run_id, bucket, key)
         }
-        keys = set(self._made.uploads)
+        keys = {name for name in self._made.uploads if name[0] not in gone}
         for bucket in {bucket for bucket, _ in keys}:
             listed = self._uploads_in(bucket)
             found |= {(bucket, key, upload_id) for key, upload_id in listed if (bucket, key) in keys}

@@ -1,0 +1,49 @@
+"""What a run made is taken away, and what is not there costs one request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from anys3.conformance.cleaning import clean
+from anys3.conformance.ground import Ground
+from anys3.conformance.probe import Probe
+from tests.broken_servers import BreakableServer
+
+
+@pytest.fixture
+def ground(breakable: BreakableServer, tmp_path: Path) -> Iterator[Ground]:
+    """A ground over our own server, taken away at the end."""
+    with breakable.ground(tmp_path) as made:
+        yield made
+
+
+def cleaned(ground: Ground) -> int:
+    """Clean up, and return how many requests that took; nothing may be left."""
+    before = ground.meter.total
+    left = clean(ground, ground.journal.made, ground.journal.run_id)
+    assert left.sentences == []
+    return ground.meter.total - before
+
+
+def test_a_bucket_that_is_not_there_costs_one_request_whatever_should_be_in_it(ground: Ground) -> None:
+    probe = Probe(ground, "PUT-01/x")
+    requests = cleaned(ground)
+    ground.journal.will_create_bucket(probe.missing_bucket)
+    ground.journal.will_create_object(probe.missing_bucket, probe.key("a"))
+    ground.journal.will_create_object(probe.missing_bucket, probe.key("b c"))
+    ground.journal.will_create_upload(probe.missing_bucket, probe.key("d"))
+    assert cleaned(ground) == requests + 1
+
+
+def test_buckets_with_objects_and_uploads_are_emptied_and_deleted(ground: Ground) -> None:
+    probe = Probe(ground, "PUT-01/x")
+    aside = probe.aside()
+    probe.given_object("plain", bucket=aside)
+    probe.given_object("odd //é ", bucket=aside)
+    probe.request("POST", probe.path(probe.key("upload"), aside), "uploads").expect("200")
+    cleaned(ground)
+    assert probe.request("HEAD", probe.path(bucket=aside)).status == 404
+    assert probe.request("HEAD", probe.path()).status == 404
