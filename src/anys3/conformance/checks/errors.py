@@ -18,10 +18,7 @@ from anys3.conformance.together import together
 
 _NOT_A_DELETE = (
     b"text",
-    b"{}",
-    b"<Delete>",
     b"<Delete></Deleted>",
-    b"<Other/>",
     b"<Delete/><Delete/>",
     b"<\xff/>",
 )
@@ -118,7 +115,7 @@ def missing_bucket_of_others(probe: Probe) -> None:
         for method, where, query in (
             ("GET", path, "uploads="), ("POST", key, "uploads="), ("PUT", key, "partNumber=1&uploadId=none"),
             ("GET", key, "uploadId=none"), ("DELETE", key, "uploadId=none"), ("GET", path, "cors="),
-            ("GET", key, "tagging="), ("DELETE", key, "tagging="), ("GET", path, "versioning="),
+            ("GET", key, "tagging="),
         ):  # fmt: skip
             with each():
                 reply = probe.request(method, where, query)
@@ -136,7 +133,7 @@ def missing_key(probe: Probe) -> None:
 @check("ERR-04", operation="GetObject")
 def strangers_learn_nothing(probe: Probe) -> None:
     """A wrong signature and an unknown key id are refused alike, whether the bucket or key exists or not."""
-    key = probe.given_object()
+    key = probe.shared_object()
     paths = {
         "an object": probe.path(key), "a key that does not exist": probe.path(probe.key("none")),
         "a bucket": probe.path(), "a bucket that does not exist": probe.path(bucket=probe.missing_bucket),
@@ -150,8 +147,10 @@ def strangers_learn_nothing(probe: Probe) -> None:
         for name, path in paths.items():
             reply = probe.request("GET", path, identity=who).expect("403", about=f"GET of {name} with {what}")
             said[reply.said] = name
-            probe.request("HEAD", path, identity=who).expect("403", about=f"HEAD of {name} with {what}")
         require(len(said) == 1, f"GET with {what}: expected the same answer everywhere, got {said!r}")
+    for name, path in paths.items():
+        reply = probe.request("HEAD", path, identity=_bad_signature(probe))
+        reply.expect("403", about=f"HEAD of {name} with a wrong signature")
 
 
 # --- wrong documents -------------------------------------------------------------------------------------
@@ -255,18 +254,24 @@ def refused_put_changes_nothing(probe: Probe) -> None:
         ("a wrong SHA-256", {}, {"payload_hash": _OTHER_SHA256}),
         ("an unknown storage class", {"x-amz-storage-class": "NONE-SUCH"}, {}),
     )
-    with together() as each:
-        for number, (what, headers, bend) in enumerate(refusals):
-            key = probe.given_object(f"{number}/old", headers={"content-type": "text/plain"})
-            before = probe.head(key).expect("200")
+    for number in range(len(refusals)):
+        key = probe.given_object(f"{number}/old", headers={"content-type": "text/plain"})
+        before = probe.head(key).expect("200")
+        accepted = set()
+        for what, headers, bend in refusals:
             for name in (key, probe.key(f"{number}/new")):
                 reply = probe.request("PUT", probe.path(name), (), {**other, **headers}, b"after", **bend)
                 if reply.status < 300:
+                    accepted.add(what)
                     probe.report(f"PUT with {what} is accepted, so that it shows nothing here.")
-                    break
-            else:
-                with each():
-                    _expect_same(probe, key, before, number, f"PUTs with {what}")
+        if not accepted:
+            about = f"PUTs with {', '.join(what for what, _, _ in refusals)}"
+            _expect_same(probe, key, before, number, about)
+            return
+        # Once more with those that are really refused, for what was accepted has changed the object.
+        refusals = tuple(one for one in refusals if one[0] not in accepted)
+        if not refusals:
+            return
 
 
 def _expect_same(probe: Probe, key: str, before: Reply, number: int, about: str) -> None:
