@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote_plus
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from anys3.conformance.cleaning import clean
+from anys3.conformance.cleaning import _batches, clean
 from anys3.conformance.ground import Ground
 from anys3.conformance.probe import Probe
 from tests.broken_servers import BreakableServer
@@ -28,6 +32,16 @@ def cleaned(ground: Ground) -> int:
     return ground.meter.total - before
 
 
+def nfc(key: str) -> str:
+    """Compose a key, as some file systems do."""
+    return unicodedata.normalize("NFC", key)
+
+
+def cut(key: str) -> str:
+    """Cut a key where file systems cut names."""
+    return key.encode()[:255].decode(errors="ignore")
+
+
 def test_a_bucket_that_is_not_there_costs_one_request_whatever_should_be_in_it(ground: Ground) -> None:
     probe = Probe(ground, "PUT-01/x")
     requests = cleaned(ground)
@@ -36,6 +50,19 @@ def test_a_bucket_that_is_not_there_costs_one_request_whatever_should_be_in_it(g
     ground.journal.will_create_object(probe.missing_bucket, probe.key("b c"))
     ground.journal.will_create_upload(probe.missing_bucket, probe.key("d"))
     assert cleaned(ground) == requests + 1
+
+
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1, max_size=60), unique=True
+    )
+)
+@example(["a b", "A+b", "a%20b", "a-b.", "a_b", "e\u0301", "é", "s" * 300, "s" * 301, "K", "\u212a"])
+def test_keys_that_a_server_may_take_for_one_are_in_different_batches(keys: list[str]) -> None:
+    batches = list(_batches(keys))
+    assert sorted(key for batch in batches for key in batch) == sorted(keys)
+    for change in (str.lower, str.strip, nfc, cut, unquote_plus):
+        assert [len({change(key) for key in batch}) for batch in batches] == [len(batch) for batch in batches]
 
 
 def test_buckets_with_objects_and_uploads_are_emptied_and_deleted(ground: Ground) -> None:

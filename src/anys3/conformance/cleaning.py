@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import md5
@@ -26,8 +28,8 @@ from anys3.conformance.replies import Reply
 _BATCH = 500
 _THREADS = 8
 _ROUNDS = 50
-# Odd keys go one by one: a server that takes two of them for one may lock itself up over a batch (MinIO).
-_PLAIN = re.compile(r"(?!.*(?://|/\.{1,2}/|/$|^/))[A-Za-z0-9._/-]+")
+# Keys that are cleaned as paths, and what a document can't hold everywhere, go one by one.
+_BATCHED = re.compile(r"(?!.*(?://|/\.{1,2}(?:/|$)|/$|^/))[\u0020-\ud7ff]+")
 
 
 @dataclass(slots=True)
@@ -135,10 +137,9 @@ class _Cleaner:
             if Journal.is_of_run(self._run_id, bucket, key):
                 rows.setdefault(bucket, []).append(key)
         for bucket, keys in rows.items():
-            plain = [key for key in keys if _PLAIN.fullmatch(key)]
-            rest = [key for key in keys if not _PLAIN.fullmatch(key)]
-            for start in range(0, len(plain), _BATCH):
-                rest += self._delete_batch(bucket, plain[start : start + _BATCH])
+            rest = [key for key in keys if not _BATCHED.fullmatch(key)]
+            for batch in _batches(key for key in keys if _BATCHED.fullmatch(key)):
+                rest += self._delete_batch(bucket, batch)
             list(threads.map(lambda key, bucket=bucket: self._delete_object(bucket, key), rest))
 
     def _delete_batch(self, bucket: str, keys: list[str]) -> list[str]:
@@ -186,6 +187,25 @@ class _Cleaner:
         uploads = self._uploads_in(bucket)
         list(threads.map(self._abort, [(bucket, key, upload_id) for key, upload_id in uploads]))
         return set(found) | {f"{key} (an upload)" for key, _ in uploads}
+
+
+def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
+    """Yield keys in batches that hold none twice, also for a server that changes them.
+
+    One that takes two keys of a batch for one may lock itself up (MinIO).
+    """
+    seen: Counter[str] = Counter()
+    rounds: list[list[str]] = []
+    for key in keys:
+        words = re.split(r"\W+", unicodedata.normalize("NFKC", unquote_plus(key)).casefold())
+        folded = "/".join(word[:200] for word in words if word)
+        if seen[folded] == len(rounds):
+            rounds.append([])
+        rounds[seen[folded]].append(key)
+        seen[folded] += 1
+    for chosen in rounds:
+        for start in range(0, len(chosen), _BATCH):
+            yield chosen[start : start + _BATCH]
 
 
 def _rows_of(reply: Reply | None, path: str) -> list[ET.Element]:
