@@ -138,3 +138,16 @@ def hostile() -> Report:
 def empty() -> Report:
     """Return the report of a run that was interrupted before anything was judged."""
     return report((), was_interrupted=True, advice=Advice(), unobservable={}, requests={})
+
+
+def luminance(color: str) -> float:
+    """Return the relative luminance of `#rrggbb`, as WCAG 2.2 defines it."""
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours: 4.5 is what text needs."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import hashlib
 import json
 import re
 import threading
 from collections.abc import Callable
-from html.parser import HTMLParser
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -20,11 +16,12 @@ from hypothesis import strategies as st
 from anys3.conformance.outcomes import Outcome
 from anys3.conformance.report import Report, to_json
 from anys3.conformance.reports.badge import to_shields, to_svg
-from anys3.conformance.reports.console import Progress, summary, tier_bar
+from anys3.conformance.reports.console import Progress, summary
 from anys3.conformance.reports.html import to_html
 from anys3.conformance.reports.junit import to_junit
 from anys3.conformance.reports.markdown import plain, to_markdown
 from anys3.conformance.reports.reading import from_json
+from anys3.conformance.reports.wording import expected_and_got, tier_bar
 from anys3.spec import catalogue
 from tests.broken_servers import BreakableServer
 from tests.conformance import made_reports
@@ -74,112 +71,6 @@ def test_a_failure_says_what_it_breaks_and_how_it_is_seen_again(
     text = form(real).replace("&#x27;", "'").replace("&#58;", ":")
     assert reason.breaks in text
     assert f"anys3 check {real.endpoint} HTTP-05/own-request-id" in text
-
-
-# --- HTML --------------------------------------------------------------------------------------------------
-
-
-class Page(HTMLParser):
-    """What a browser sees of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.stack: list[str] = []
-        self.texts: dict[str, str] = {"style": "", "script": "", "title": ""}
-        self.visible = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in {"meta", "input", "rect", "path", "circle", "br"}:
-            self.stack.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in {"rect", "path", "circle"}:
-            assert self.stack.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.stack and self.stack[-1] in self.texts:
-            self.texts[self.stack[-1]] += data
-        self.visible += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-
-@pytest.mark.parametrize("make", EVERY)
-def test_the_page_is_well_formed_with_unique_ids_and_labels_that_exist(make: Callable[[], Report]) -> None:
-    page = Page(to_html(make()))
-    assert page.stack == []
-    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
-    assert len(ids) == len(set(ids))
-    for name in ("href", "aria-labelledby", "data-copy"):
-        used = {str(attributes[name]).removeprefix("#") for _, attributes in page.tags if name in attributes}
-        assert used <= set(ids)
-    assert len(page.all("h1")) == len(page.all("main")) == 1
-
-
-@pytest.mark.parametrize("make", EVERY)
-def test_the_page_fetches_nothing_and_runs_nothing_but_its_own_script(make: Callable[[], Report]) -> None:
-    page = Page(to_html(make()))
-    assert {"img", "link", "iframe", "object", "base"} & {tag for tag, _ in page.tags} == set()
-    names = {name for _, attributes in page.tags for name in attributes}
-    assert {name for name in names if name.startswith("on") or name in ("src", "style")} == set()
-    assert len(page.all("script")) == len(page.all("style")) == 1
-    policy = next(meta["content"] for meta in page.all("meta") if "http-equiv" in meta)
-    assert policy is not None
-    assert policy.startswith("default-src 'none'; ")
-    for kind in ("style", "script"):
-        digest = base64.b64encode(hashlib.sha256(page.texts[kind].encode()).digest()).decode()
-        assert f"{kind}-src 'sha256-{digest}'" in policy
-
-
-def test_what_a_hostile_server_says_is_shown_as_text() -> None:
-    page = Page(to_html(made_reports.hostile()))
-    assert "<script>alert(1)</script>" in page.visible
-    assert "alert" not in page.texts["script"]
-
-
-def test_every_result_can_be_filtered_and_is_shown_without_the_script(real: Report) -> None:
-    page = Page(to_html(real))
-    items = [attributes for _, attributes in page.tags if "data-outcome" in attributes]
-    assert {item["data-operation"] for item in items} == {one.operation for one in real.results}
-    assert {one.outcome.value for one in real.results} == {item["data-outcome"] for item in items}
-    assert all((item["data-tier"] or "") in "123" and item["data-tier"] for item in items)
-    assert [item for item in items if "hidden" in item] == []
-    assert all(one.check in page.visible for one in real.results)
-
-
-def test_the_page_shows_requests_and_answers_of_failures(real: Report) -> None:
-    failed = next(one for one in real.results if one.outcome is Outcome.FAIL)
-    page = Page(to_html(real))
-    assert failed.exchanges
-    assert all(f"{one.method} {one.target} HTTP/1.1" in page.visible for one in failed.exchanges)
-    assert "Signature=(redacted)" in page.visible
-    assert "curl --silent" in page.visible
-
-
-@pytest.mark.parametrize(
-    ("make", "said"),
-    [
-        (made_reports.conformant, "Conformant: tier 3"),
-        (made_reports.of_every_outcome, "Not conformant: tier 3"),
-        (made_reports.empty, "Incomplete: tier 3"),
-    ],
-)
-def test_the_page_begins_with_the_verdict(make: Callable[[], Report], said: str) -> None:
-    text = Page(to_html(make())).visible
-    assert said in text
-    assert ("The run was interrupted" in text) == make().was_interrupted
-
-
-def test_what_was_left_behind_is_told_in_every_form_for_people() -> None:
-    report = made_reports.report([], leftovers=("bucket a3-left is still there",))
-    for form in (to_html, to_markdown, lambda one: summary(one, 80, is_colored=False)):
-        assert "bucket a3-left is still there" in form(report)
-        assert "Left behind" in form(report)
 
 
 # --- JUnit -------------------------------------------------------------------------------------------------
@@ -308,6 +199,13 @@ def test_the_badge_says_the_highest_tier_that_was_judged_whole(make: Callable[[]
     assert (shields["schemaVersion"], shields["label"], shields["message"]) == (1, "anys3", said)
 
 
+def test_white_letters_can_be_read_on_every_badge() -> None:
+    images = [to_svg(make()) for make, _ in BADGES]
+    fills = {fill for image in images for fill in re.findall(r'fill="(#[0-9a-f]{6})"', image)}
+    assert len(fills) == 5
+    assert [fill for fill in fills if made_reports.contrast(fill, "#ffffff") < 4.5] == []
+
+
 # --- reading back ------------------------------------------------------------------------------------------
 
 
@@ -355,6 +253,18 @@ def test_a_verdict_that_was_edited_is_not_believed() -> None:
     row = to_json(made_reports.of_every_outcome())
     row["verdict"] = "CONFORMANT"
     assert from_json(json.dumps(row)).verdict == "NOT CONFORMANT"
+
+
+# --- sentences ---------------------------------------------------------------------------------------------
+
+
+def test_several_findings_in_a_sentence_are_told_apart() -> None:
+    sentence = "GET /a: expected 404, got b'x; y'; HEAD /a: expected a header, got none"
+    assert expected_and_got(sentence) == [("GET /a", "404", "b'x; y'"), ("HEAD /a", "a header", "none")]
+    assert expected_and_got("It was slow.") == []
+    report = made_reports.report([result(Outcome.FAIL, sentence=sentence)])
+    assert "and 1 more like this" in to_html(report)
+    assert "expected 404, got b'x; y' (and 1 more)" in summary(report, 120, is_colored=False)
 
 
 # --- the console -------------------------------------------------------------------------------------------
@@ -434,9 +344,3 @@ def test_progress_hears_of_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert [int(re.findall(r"(\d+)/400", text)[0]) for text in written] == list(range(1, 401))
-
-
-def test_a_report_can_be_written_to_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "report.html"
-    file.write_text(to_html(made_reports.hostile()), "utf-8")
-    assert Page(file.read_text("utf-8")).stack == []

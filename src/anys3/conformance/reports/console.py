@@ -15,6 +15,8 @@ _BAR_CELLS = 30
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _CLEAR = "\r\x1b[K"
 _LEAST_WIDTH = 40
+_TOLD_LIVE = (Outcome.PASS, Outcome.FAIL, Outcome.ABSENT)
+"""The others are one number: a line that is rewritten must not be wider than a terminal."""
 _RED, _GREEN, _YELLOW, _BOLD, _DIM = "31", "32", "33", "1", "2"
 _COLORS = {Verdict.CONFORMANT: _GREEN, Verdict.NOT_CONFORMANT: _RED, Verdict.INCOMPLETE: _YELLOW}
 _CELLS = (
@@ -43,28 +45,6 @@ def summary(report: Report, width: int, is_colored: bool) -> str:
         page.items(report.leftovers)
     _tell_verdict(page, report)
     return "\n".join(page.lines)
-
-
-def tier_bar(tier: TierResult, cells: int) -> list[tuple[Outcome | None, int]]:
-    """Return how many cells of a bar each part takes: PASS, FAIL, ABSENT, and None for what is not judged.
-
-    A part that is there has one cell at least, so that one failure of three hundred is seen.
-    """
-    passed = tier.musts.get(Outcome.PASS, 0)
-    parts: dict[Outcome | None, int] = {
-        Outcome.PASS: passed,
-        Outcome.FAIL: tier.musts.get(Outcome.FAIL, 0),
-        Outcome.ABSENT: tier.musts.get(Outcome.ABSENT, 0),
-    }
-    parts[None] = tier.must_count - sum(parts.values())
-    shares = {kind: number * cells / max(tier.must_count, 1) for kind, number in parts.items()}
-    found = {kind: max(1, int(share)) if share else 0 for kind, share in shares.items()}
-    while (spare := cells - sum(found.values())) and any(shares.values()):
-        # Whatever is furthest from its share takes or gives a cell.
-        step = 1 if spare > 0 else -1
-        movable = [kind for kind, share in shares.items() if share and found[kind] + step > 0]
-        found[max(movable, key=lambda kind: step * (shares[kind] - found[kind]))] += step
-    return list(found.items())
 
 
 class Progress:
@@ -101,7 +81,9 @@ class Progress:
 
     def _line(self) -> str:
         done = sum(self._counts.values())
-        counts = [f"{number} {PARTICIPLES[outcome]}" for outcome, number in self._counts.items() if number]
+        counts = [f"{self._counts[one]} {PARTICIPLES[one]}" for one in _TOLD_LIVE if self._counts[one]]
+        if others := done - sum(self._counts[one] for one in _TOLD_LIVE):
+            counts.append(f"{others} other")
         return f"{_SPINNER[done % len(_SPINNER)]} {done}/{self._total}  {', '.join(counts)}"
 
 
@@ -165,16 +147,7 @@ def _tell_failures(page: _Page, report: Report) -> None:
 
 def _tell_result(page: _Page, result: Result) -> None:
     page.wrap(result.check, 4, "", _DIM)
-    page.wrap(_short(result), 6)
-
-
-def _short(result: Result) -> str:
-    """Return what was found, without the request line: the HTML and JSON reports have it whole."""
-    parts = wording.expected_and_got(result.sentence)
-    if parts is None:
-        return result.sentence or result.title
-    what, expected, got = parts
-    return f"{wording.without_request(what)}: expected {expected}, got {got}"
+    page.wrap(wording.short(result), 6)
 
 
 def _tell_unjudged(page: _Page, report: Report) -> None:
@@ -182,7 +155,7 @@ def _tell_unjudged(page: _Page, report: Report) -> None:
     if results:
         page.heading(f"Not judged: {len(results)}")
         page.items(
-            f"{result.outcome} {result.check} ({wording.MEANINGS[result.outcome]}): {_short(result)}"
+            f"{result.outcome} {result.check} ({wording.MEANINGS[result.outcome]}): {wording.short(result)}"
             for result in results
         )
 
@@ -191,7 +164,7 @@ def _tell_warnings(page: _Page, report: Report) -> None:
     results = report.of(Outcome.WARN)
     if results:
         page.heading(f"Warnings: {len(results)} SHOULDs are not met")
-        page.items(f"{result.check}: {_short(result)}" for result in results)
+        page.items(f"{result.check}: {wording.short(result)}" for result in results)
 
 
 def _tell_notes(page: _Page, report: Report) -> None:
@@ -235,7 +208,7 @@ def _tell_tier(page: _Page, tier: TierResult) -> None:
     cells = min(_BAR_CELLS, page.width - 10)
     bar = "".join(
         page.color(signs[kind][0] * number, signs[kind][1])
-        for kind, number in tier_bar(tier, cells)
+        for kind, number in wording.tier_bar(tier, cells)
         if number
     )
     passed = tier.musts.get(Outcome.PASS, 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from anys3.conformance.outcomes import Outcome, Result, TierResult, Verdict
 from anys3.conformance.report import Report
 from anys3.conformance.reports import markup, wording
-from anys3.conformance.reports.markup import Copies, details, finding, join, marked, pill, text
+from anys3.conformance.reports.markup import Copies, details, finding, join, marked, pill, prose, text
 from anys3.conformance.reports.wording import BROKEN, UNJUDGED
 
 _NOTE = "NOTE"
@@ -179,7 +179,7 @@ def _notes(report: Report) -> str:
 def _rows(report: Report, results: Iterable[Result]) -> str:
     tier_of = markup.tier_number(report)
     rows = (
-        f"<li{marked([result.outcome], result.operation, tier_of(result.ids))}>{text(result.title)}"
+        f"<li{marked([result.outcome], result.operation, tier_of(result.ids))}>{prose(result.title)}"
         f' <code class="faint">{text(result.check)}</code></li>'
         for result in results
     )
@@ -199,10 +199,10 @@ def _unobservable(report: Report) -> str:
     rows = []
     for id, reason in report.unobservable.items():
         row = wording.requirement(id)
-        said = f" {text(row.statement)}" if row else ""
+        said = f" {prose(row.statement)}" if row else ""
         rows.append(f"<li><code>{text(id)}</code>{said} <em>{text(reason)}</em></li>")
     intro = "<p>No run can judge these; they count neither for nor against a tier.</p>"
-    return details(f"{len(rows)} requirements, with reasons", f'{intro}<ul class="plain">{join(rows)}</ul>')
+    return details("Which, and why", f'{intro}<ul class="plain">{join(rows)}</ul>')
 
 
 def _passed(report: Report) -> str:

@@ -104,7 +104,7 @@ def _failures(results: list[Result], endpoint: str) -> list[str]:
         operation = found.operation
         outcome = found.results[0].outcome
         piece.append(f"- {MARKS[outcome]} {' '.join(map(code, found.ids))} {plain(found.breaks)}")
-        piece += [f"  - {code(result.check)}: {plain(_short(result))}" for result in found.results]
+        piece += [f"  - {code(result.check)}: {plain(wording.short(result))}" for result in found.results]
         size += sum(len(line.encode()) + 1 for line in piece)
         if size > _MOST_BYTES:
             break
@@ -116,17 +116,10 @@ def _failures(results: list[Result], endpoint: str) -> list[str]:
     return [*lines, "", "One of them again:", "", *_block(again, "sh"), ""]
 
 
-def _short(result: Result) -> str:
-    parts = wording.expected_and_got(result.sentence)
-    if parts is None:
-        return result.sentence
-    return f"{wording.without_request(parts[0])}: expected {parts[1]}, got {parts[2]}"
-
-
 def _list(title: str, results: list[Result]) -> list[str]:
     if not results:
         return []
-    rows = [f"- {result.outcome} {code(result.check)}: {plain(_short(result))}" for result in results]
+    rows = [f"- {result.outcome} {code(result.check)}: {plain(wording.short(result))}" for result in results]
     return _folded(f"{title}: {len(results)}", rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
@@ -13,7 +14,11 @@ from anys3.conformance.reports import reproducing, wording
 from anys3.conformance.reports.wording import MARKS, Finding, printable
 from anys3.spec import catalogue
 
+_CODE = re.compile("`([^`]+)`")
 _BAR_WIDTH = 300
+_LEAST_PART = 3
+"""One failure of three hundred is seen, too."""
+
 _BAR_PARTS = {Outcome.PASS: "passed", Outcome.FAIL: "failing", Outcome.ABSENT: "absent", None: "not judged"}
 _FILLS = {Outcome.PASS: "pass", Outcome.FAIL: "fail", Outcome.ABSENT: "absent", None: "none"}
 
@@ -40,6 +45,11 @@ def text(value: str) -> str:
 def block(value: str) -> str:
     """Return a text of several lines for a pre element; nothing in it can act."""
     return escape(printable(value, keep="\n\t"))
+
+
+def prose(value: str) -> str:
+    """Return a text of the spec for one line of HTML: what it has in backquotes is code."""
+    return _CODE.sub(r"<code>\1</code>", text(value))
 
 
 def join(parts: Iterable[str]) -> str:
@@ -93,24 +103,18 @@ def marked(outcomes: Iterable[Outcome], operation: str, tier: str) -> str:
 
 def bar(tier: TierResult) -> str:
     """Return the bar of a tier with its legend."""
-    passed = tier.musts.get(Outcome.PASS, 0)
-    counts: dict[Outcome | None, int] = {
-        Outcome.PASS: passed,
-        Outcome.FAIL: tier.musts.get(Outcome.FAIL, 0),
-        Outcome.ABSENT: tier.musts.get(Outcome.ABSENT, 0),
-    }
+    counts: dict[Outcome | None, int] = {kind: tier.musts.get(kind, 0) for kind in _FILLS if kind}
     counts[None] = tier.must_count - sum(counts.values())
-    total = max(tier.must_count, 1)
-    pieces, legend, at = [], [], 0.0
-    for kind, number in counts.items():
-        width = _BAR_WIDTH * number / total
-        if number:
-            pieces.append(f'<rect x="{at:.2f}" width="{width:.2f}" height="24" fill="url(#{_FILLS[kind]})"/>')
+    pieces, legend, at = [], [], 0
+    for kind, width in wording.tier_bar(tier, _BAR_WIDTH // _LEAST_PART):
+        fill = f'fill="url(#{_FILLS[kind]})"'
+        if width:
+            pieces.append(f'<rect x="{at}" width="{width * _LEAST_PART}" height="24" {fill}/>')
             legend.append(
-                f'<li><svg viewBox="0 0 12 12" aria-hidden="true"><rect width="12" height="12"'
-                f' fill="url(#{_FILLS[kind]})"/></svg>{number} {_BAR_PARTS[kind]}</li>'
+                f'<li><svg viewBox="0 0 12 12" aria-hidden="true"><rect width="12" height="12" {fill}/></svg>'
+                f"{counts[kind]} {_BAR_PARTS[kind]}</li>"
             )
-        at += width
+        at += width * _LEAST_PART
     label = ", ".join(f"{number} {_BAR_PARTS[kind]}" for kind, number in counts.items() if number)
     return (
         f'<svg viewBox="0 0 {_BAR_WIDTH} 24" preserveAspectRatio="none" role="img" aria-label="{label}">'
@@ -128,7 +132,7 @@ def finding(found: Finding, report: Report, copies: Copies, tier: str) -> str:
     tags += [pill(outcome) for outcome in dict.fromkeys(outcomes)]
     return join([
         f'<article class="finding {worst}"{marked(outcomes, found.operation, tier)}>',
-        f"<h4>{text(found.breaks)}</h4>",
+        f"<h4>{prose(found.breaks)}</h4>",
         f'<p class="tags">{"".join(f"<span>{tag}</span>" for tag in tags)}</p>',
         *(_check(result, report, copies) for result in found.results),
         _requirements(found.ids),
@@ -139,7 +143,7 @@ def finding(found: Finding, report: Report, copies: Copies, tier: str) -> str:
 def _check(result: Result, report: Report, copies: Copies) -> str:
     return join([
         '<section class="check">',
-        f'<h5>{text(result.title)} <code class="faint">{text(result.check)}</code></h5>',
+        f'<h5>{prose(result.title)} <code class="faint">{text(result.check)}</code></h5>',
         _found(result),
         "".join(f'<p class="faint">Reported: {text(note)}</p>' for note in result.notes),
         _exchanges(result.exchanges),
@@ -150,16 +154,16 @@ def _check(result: Result, report: Report, copies: Copies) -> str:
 
 def _found(result: Result) -> str:
     parts = wording.expected_and_got(result.sentence)
-    if parts is None:
-        rows = [("Found", f'<dd class="got">{text(result.sentence)}</dd>')]
-    else:
-        what, expected, got = parts
-        rows = [
-            ("Tried", f"<dd>{text(wording.without_request(what))}</dd>"),
-            ("Expected", f"<dd>{text(expected)}</dd>"),
-            ("Got", f'<dd class="got">{text(got)}</dd>'),
-        ]
-    return f'<dl class="found">{"".join(f"<dt>{name}</dt>{value}" for name, value in rows)}</dl>'
+    if not parts:
+        return f'<dl class="found"><dt>Found</dt><dd class="got">{text(result.sentence)}</dd></dl>'
+    rows = [
+        f"<dt>Tried</dt><dd>{text(wording.without_request(what))}</dd><dt>Expected</dt><dd>{text(expected)}</dd>"
+        f'<dt>Got</dt><dd class="got">{text(got)}</dd>'
+        for what, expected, got in parts
+    ]
+    lists = [f'<dl class="found">{row}</dl>' for row in rows]
+    more = details(f"and {len(lists) - 1} more like this", join(lists[1:])) if len(lists) > 1 else ""
+    return lists[0] + more
 
 
 def _exchanges(exchanges: Sequence[Exchange]) -> str:
@@ -204,11 +208,11 @@ def _requirements(ids: Sequence[str]) -> str:
     pieces = []
     for row in filter(None, map(wording.requirement, ids)):
         pieces.append(
-            f"<p><strong>{row.id}</strong> ({row.level}, {text(row.group)}): {text(row.statement)}</p>"
+            f"<p><strong>{row.id}</strong> ({row.level}, {text(row.group)}): {prose(row.statement)}</p>"
         )
         pieces.append(
-            f'<p><span class="faint">Expected:</span> {text(row.expected)}</p>' if row.expected else ""
+            f'<p><span class="faint">Expected:</span> {prose(row.expected)}</p>' if row.expected else ""
         )
         reason = catalogue.reason(row.id)
-        pieces.append(f'<p><span class="faint">Why:</span> {text(reason.why)}</p>' if reason else "")
+        pieces.append(f'<p><span class="faint">Why:</span> {prose(reason.why)}</p>' if reason else "")
     return details("What the spec says", join(pieces)) if pieces else ""

@@ -51,6 +51,7 @@ VERDICT_MARKS = {Verdict.CONFORMANT: "✓", Verdict.NOT_CONFORMANT: "✗", Verdi
 
 _EXPECTED = re.compile(r"(?s)^(?P<what>.*?): expected (?P<expected>.*?), (?:got|found) (?P<got>.*)$")
 _REQUEST = re.compile(r"(?s)(?<=\S) \((?:GET|PUT|HEAD|POST|DELETE|OPTIONS) /.*\)$")
+_SEVERAL = re.compile(r"; (?=[^;]{1,400}?: expected )")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -112,14 +113,47 @@ def _not_kept(ids: Sequence[str]) -> str:
     return f"Not kept: {found.statement}" if found else f"{', '.join(ids)} is not kept."
 
 
-def expected_and_got(sentence: str) -> tuple[str, str, str] | None:
-    """Return what was tried, expected and got, of a sentence that says so; else None.
+def expected_and_got(sentence: str) -> list[tuple[str, str, str]]:
+    """Return what was tried, expected and got, for each finding of a sentence; none if it says otherwise.
 
-    >>> expected_and_got("PUT (PUT /a/b): expected 411 MissingContentLength, got 200")
-    ('PUT (PUT /a/b)', '411 MissingContentLength', '200')
+    >>> expected_and_got("PUT (PUT /a/b): expected 411, got 200; GET /a/b: expected 404, got 200")
+    [('PUT (PUT /a/b)', '411', '200'), ('GET /a/b', '404', '200')]
     """
-    match = _EXPECTED.match(sentence)
-    return (match["what"], match["expected"], match["got"]) if match else None
+    matches = [_EXPECTED.match(piece) for piece in _SEVERAL.split(sentence)]
+    found = [(match["what"], match["expected"], match["got"]) for match in matches if match]
+    return found if len(found) == len(matches) else []
+
+
+def short(result: Result) -> str:
+    """Return what was found first, without the request line: the HTML and JSON reports have all of it."""
+    parts = expected_and_got(result.sentence)
+    if not parts:
+        return result.sentence or result.title
+    what, expected, got = parts[0]
+    more = f" (and {len(parts) - 1} more)" if len(parts) > 1 else ""
+    return f"{without_request(what)}: expected {expected}, got {got}{more}"
+
+
+def tier_bar(tier: TierResult, cells: int) -> list[tuple[Outcome | None, int]]:
+    """Return how many cells of a bar each part takes: PASS, FAIL, ABSENT, and None for what is not judged.
+
+    A part that is there has one cell at least, so that one failure of three hundred is seen.
+    """
+    passed = tier.musts.get(Outcome.PASS, 0)
+    parts: dict[Outcome | None, int] = {
+        Outcome.PASS: passed,
+        Outcome.FAIL: tier.musts.get(Outcome.FAIL, 0),
+        Outcome.ABSENT: tier.musts.get(Outcome.ABSENT, 0),
+    }
+    parts[None] = tier.must_count - sum(parts.values())
+    shares = {kind: number * cells / max(tier.must_count, 1) for kind, number in parts.items()}
+    found = {kind: max(1, int(share)) if share else 0 for kind, share in shares.items()}
+    while (spare := cells - sum(found.values())) and any(shares.values()):
+        # Whatever is furthest from its share takes or gives a cell.
+        step = 1 if spare > 0 else -1
+        movable = [kind for kind, share in shares.items() if share and found[kind] + step > 0]
+        found[max(movable, key=lambda kind: step * (shares[kind] - found[kind]))] += step
+    return list(found.items())
 
 
 def tier_name(name: str) -> str:
@@ -158,7 +192,9 @@ def meaning(report: Report) -> str:
             "No tier is met."
         )  # fmt: skip
     if report.was_interrupted:
-        sentences.append("The run was interrupted: what was not finished is not judged.")
+        errors = len(report.of(Outcome.ERROR))
+        after = f" after {errors} checks in error" if errors > 1 else ""
+        sentences.append(f"The run ended early{after}: what was not finished is not judged.")
     return " ".join(sentences)
 
 
