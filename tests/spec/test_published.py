@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anys3.cli.spec_commands import proofs
+from anys3.conformance.registry import proofs
 from anys3.spec.exporting import Publication, render
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "spec"

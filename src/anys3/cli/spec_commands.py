@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from anys3.cli import output, spec_texts
+from anys3.conformance.registry import proofs
 from anys3.server.refusals import Exit, Refusal
 from anys3.spec import catalogue, cuts
 from anys3.spec.catalogue import Requirement
@@ -26,11 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
         case _:
             _explain(publication, arguments.ids, is_json=arguments.json)
     return Exit.OK
-
-
-def proofs() -> Mapping[str, tuple[str, ...]]:
-    """Return the names of the checks that prove each requirement, by its id."""
-    return {}
 
 
 def _tiers(name_or_path: str | None) -> Mapping[str, catalogue.Tier]:
