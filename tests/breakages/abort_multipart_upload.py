@@ -66,19 +66,19 @@ breaks(
     handled("a late part brings its upload back", "UploadPart", revives_the_upload),
 )
 breaks(
-    ("ABT-02/unknown-upload", "ABT-03/unknown-upload-of-an-object"),
+    ("ABT-02/unknown-upload", "ABT-03/abort-is-no-delete"),
     accepting("NoSuchUpload", method="DELETE"),
 )
 breaks(
-    ("ABT-02/unknown-upload", "ABT-02/second-abort"),
+    ("ABT-02/unknown-upload", "ABT-02/requests-after-an-abort"),
     saying("InvalidArgument", instead_of="NoSuchUpload", method="DELETE"),
 )
 breaks("ABT-02/requests-after-an-abort", accepting("NoSuchUpload", method="POST"))
 breaks(
-    "ABT-03/empty-upload-id",
+    "ABT-03/abort-is-no-delete",
     patched("an empty uploadId is a DeleteObject", "anys3.wire.routing.Router.resolve", deletes_without_id),
 )
 breaks(
-    "ABT-03/unknown-upload-of-an-object",
+    "ABT-03/abort-is-no-delete",
     broken("an unknown uploadId deletes the object", deletes_the_object),
 )

@@ -26,7 +26,7 @@ breaks(
     broken("the old object is deleted first", deletes_first),
 )
 breaks(
-    ("CPL-11/failure-changes-nothing", "CPL-17/wrong-size"),
+    ("CPL-11/failure-changes-nothing", "CPL-17/size-of-the-object"),
     broken("a refused completion aborts the upload", aborts_what_it_refuses),
 )
 breaks(
@@ -35,7 +35,7 @@ breaks(
         "CPL-15/checksum-of-the-whole",
         "CPL-15/undeclared-checksum-of-the-whole",
         "CPL-16/wrong-part-checksum",
-        "CPL-17/wrong-size",
+        "CPL-17/size-of-the-object",
     ),
     broken("a completion is refused, and the object written", publishes_anyway),
 )
@@ -57,11 +57,9 @@ async def keeps_the_upload(call, want, proceed):
 
 breaks(
     (
-        "CPL-12/upload-is-no-longer-listed",
         "CPL-12/upload-is-no-longer-there",
         "CPL-13/repeated-with-other-parts",
-        "CPL-18/later-object-stays",
-        "CPL-18/deleted-object-stays-deleted",
+        "CPL-18/later-writes-stay",
     ),
     broken("a completed upload can be completed again", keeps_the_upload),
 )
@@ -150,5 +148,5 @@ breaks(
     "CPL-16/wrong-part-checksum",
     patched("checksums in the list are ignored", f"{MODULE}._checksums_agree", lambda one, part: True),
 )
-breaks("CPL-17/right-size", broken("x-amz-mp-object-size is unknown", knows_no_size))
-breaks("CPL-17/wrong-size", broken("x-amz-mp-object-size is ignored", ignores_the_size))
+breaks("CPL-17/size-of-the-object", broken("x-amz-mp-object-size is unknown", knows_no_size))
+breaks("CPL-17/size-of-the-object", broken("x-amz-mp-object-size is ignored", ignores_the_size))

@@ -87,7 +87,7 @@ breaks(
     handled("metadata of the creation is forgotten", "CreateMultipartUpload", forgets_metadata),
 )
 breaks(
-    "CMU-02/headers-of-parts-are-ignored",
+    "CMU-02/headers-of-the-creation-apply",
     handled("the headers of the last part are the object's", "UploadPart", applies_headers_of_parts),
 )
 breaks(

@@ -101,10 +101,7 @@ breaks("UPC-03/range-up-to-the-end", reading_ranges("a range can't reach the end
 breaks("UPC-03/one-byte", reading_ranges("a range has two bytes or more", more_than_one))
 breaks(
     (
-        "UPC-04/range-without-unit",
-        "UPC-04/open-range",
-        "UPC-04/reversed-range",
-        "UPC-04/several-ranges",
+        "UPC-04/range-of-another-form",
         "UPC-05/range-beyond-the-end",
     ),
     reading_ranges("ranges of copies are read as those of GET are", as_in_reads),
@@ -114,14 +111,14 @@ breaks(
     saying("InvalidRange", instead_of="InvalidArgument", method="PUT", query="partNumber="),
 )
 breaks(
-    "UPC-06/missing-source-bucket",
+    "UPC-06/missing-source",
     saying("NoSuchKey", instead_of="NoSuchBucket", method="PUT", query="partNumber="),
 )
 breaks(
-    "UPC-06/missing-source-key",
+    "UPC-06/missing-source",
     saying("NoSuchUpload", instead_of="NoSuchKey", method="PUT", query="partNumber="),
 )
-breaks("UPC-06/missing-source-key", accepting("NoSuchKey", method="PUT"))
+breaks("UPC-06/missing-source", accepting("NoSuchKey", method="PUT"))
 breaks("UPC-06/unknown-upload", accepting("NoSuchUpload", method="PUT"))
 
 

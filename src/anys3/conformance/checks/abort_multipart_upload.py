@@ -14,6 +14,7 @@ from anys3.conformance.multipart import (
 from anys3.conformance.probe import Probe, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import equal
+from anys3.conformance.together import together
 
 _OPERATION = "AbortMultipartUpload"
 _LONG = bytes(300_000)
@@ -64,38 +65,34 @@ def unknown_upload(probe: Probe) -> None:
 
 
 @check("ABT-02", operation=_OPERATION)
-def second_abort(probe: Probe) -> None:
-    """Aborting an upload again answers 404 NoSuchUpload or 204."""
-    upload = probe.given_upload()
-    given_end(probe, upload)
-    abort(probe, upload).expect("404 NoSuchUpload", "204", about="the second abort of an upload")
-
-
-@check("ABT-02", operation=_OPERATION)
 def requests_after_an_abort(probe: Probe) -> None:
-    """UploadPart, ListParts and completion of an aborted upload answer 404 NoSuchUpload."""
+    """UploadPart, ListParts and completion of an aborted upload answer 404; a second abort 404 or 204."""
     upload = probe.given_upload()
     part = probe.given_part(upload)
     given_end(probe, upload)
-    probe.put_part(upload, 2).expect("404 NoSuchUpload", about="a part of an aborted upload")
-    list_parts(probe, upload).expect("404 NoSuchUpload", about="the parts of an aborted upload")
-    probe.complete(upload, [part]).expect("404 NoSuchUpload", about="completion of an aborted upload")
+    with together() as each:
+        for reply, wanted, about in (
+            (probe.put_part(upload, 2), ("404 NoSuchUpload",), "a part of an aborted upload"),
+            (list_parts(probe, upload), ("404 NoSuchUpload",), "the parts of an aborted upload"),
+            (abort(probe, upload), ("404 NoSuchUpload", "204"), "the second abort of an upload"),
+            (probe.complete(upload, [part]), ("404 NoSuchUpload",), "completion of an aborted upload"),
+        ):
+            with each():
+                reply.expect(*wanted, about=about)
     probe.expect_no_object(upload.key, about="HEAD after an abort")
 
 
 @check("ABT-03", operation=_OPERATION)
-def empty_upload_id(probe: Probe) -> None:
-    """DELETE with an empty uploadId is refused, and never deletes the object."""
+def abort_is_no_delete(probe: Probe) -> None:
+    """DELETE with an empty or an unknown uploadId is refused, and never deletes the object."""
     key = probe.given_object(body=b"kept")
-    reply = probe.delete(key, query=[("uploadId", "")])
-    probe.expect_content(key, b"kept", about="the object after DELETE with an empty uploadId")
-    reply.expect("4xx", about="DELETE with an empty uploadId")
-
-
-@check("ABT-03", operation=_OPERATION)
-def unknown_upload_of_an_object(probe: Probe) -> None:
-    """DELETE with an unknown uploadId answers 404 NoSuchUpload, and never deletes the object."""
-    key = probe.given_object(body=b"kept")
-    reply = abort(probe, Upload(probe.bucket, key, UNKNOWN_ID))
-    probe.expect_content(key, b"kept", about="the object after DELETE with an unknown uploadId")
-    reply.expect("404 NoSuchUpload", about="DELETE with an unknown uploadId")
+    with together() as each:
+        for upload_id, what, wanted in (
+            ("", "an empty", "4xx"),
+            (UNKNOWN_ID, "an unknown", "404 NoSuchUpload"),
+        ):
+            with each():
+                reply = probe.delete(key, query=[("uploadId", upload_id)])
+                reply.expect(wanted, about=f"DELETE with {what} uploadId")
+                probe.head(key).expect("200", about=f"the object after DELETE with {what} uploadId")
+    probe.expect_content(key, b"kept", about="the object after these requests")

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from anys3.conformance.multipart import (
     MIN_PART,
     UNKNOWN_ID,
     expect_completes,
     filler,
+    given_upload_of,
     multipart_etag,
     part_etag,
 )
 from anys3.conformance.probe import Probe, SentPart, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal
+from anys3.conformance.together import together
 
 _OPERATION = "CompleteMultipartUpload"
 _NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
-
-
-def _send(probe: Probe, upload: Upload, document: str) -> Reply:
-    """CompleteMultipartUpload with any body."""
-    return probe.request("POST", upload.path, [("uploadId", upload.id)], body=document.encode())
 
 
 @check("CPL-01", operation=_OPERATION, quick=True)
@@ -36,96 +35,107 @@ def answer_of_a_completion(probe: Probe) -> None:
     probe.expect_content(upload.key, b"body", about="the object after its upload was completed")
 
 
+@dataclass(frozen=True, slots=True)
+class _OfTwo:
+    """An upload that was completed with two of its three parts, and the answer to that."""
+
+    key: str
+    listed: tuple[SentPart, SentPart]
+    reply: Reply
+
+    @property
+    def body(self) -> bytes:
+        """What the object must be."""
+        return self.listed[0].body + self.listed[1].body
+
+
+def _of_two(probe: Probe) -> _OfTwo:
+    """Complete an upload with the parts 3 and 10000, not with its part 7; once for all checks that look at it.
+
+    The answer is what it is: each check judges it. Each attempt of a check that fails has another.
+    """
+    key = f"{probe.ground.prefix}shared/of-two-{probe.attempt}"
+
+    def make() -> _OfTwo:
+        upload = given_upload_of(probe, key)
+        last = probe.given_part(upload, 10_000, b"the last part")
+        probe.given_part(upload, 7, b"not listed")
+        first = probe.given_part(upload, 3, filler("CPL-02"))
+        return _OfTwo(key, (first, last), probe.complete(upload, (first, last)))
+
+    return probe.ground.once(key, make)
+
+
 @check("CPL-02", operation=_OPERATION)
 def object_is_the_listed_parts(probe: Probe) -> None:
     """The object is the listed parts in the order of their numbers; a part that is not listed is dropped."""
-    upload = probe.given_upload()
-    last = probe.given_part(upload, 3, b"the last part")
-    probe.given_part(upload, 2, b"not listed")
-    first = probe.given_part(upload, 1, filler("CPL-02"))
-    probe.complete(upload, [first, last]).expect("200", about="completion with the parts 1 and 3 of 1, 2, 3")
-    probe.expect_content(
-        upload.key, first.body + last.body, about="an object of the parts 1 and 3 of 1, 2, 3"
-    )
-
-
-def _expect_etag(probe: Probe, *bodies: bytes) -> None:
-    upload = probe.given_upload()
-    parts = [probe.given_part(upload, number, body) for number, body in enumerate(bodies, 1)]
-    reply = probe.complete(upload, parts).expect("200", about=f"completion of {len(bodies)} parts")
-    expected = multipart_etag(*bodies)
-    equal(reply.need_text("ETag"), expected, "the ETag in the answer to the completion")
-    equal(probe.head(upload.key).expect("200").etag, expected, "the ETag that HEAD shows afterwards")
+    made = _of_two(probe)
+    made.reply.expect("200", about="completion with the parts 3 and 10000 of 3, 7, 10000")
+    probe.expect_content(made.key, made.body, about="an object of the parts 3 and 10000 of 3, 7, 10000")
 
 
 @check("CPL-03", operation=_OPERATION)
 def etag_of_one_part(probe: Probe) -> None:
     """The ETag of an object of one part is the MD5 of that part's MD5, with -1 behind it."""
-    _expect_etag(probe, b"body")
+    upload = probe.given_upload()
+    part = probe.given_part(upload, 1, b"body")
+    reply = probe.complete(upload, [part]).expect("200", about="completion of one part")
+    _expect_etag(probe, upload.key, reply, part.body)
 
 
 @check("CPL-03", operation=_OPERATION)
 def etag_of_two_parts(probe: Probe) -> None:
     """The ETag of an object of two parts is the MD5 of both MD5s, with -2 behind it."""
-    _expect_etag(probe, filler("CPL-03"), b"the last part")
+    made = _of_two(probe)
+    reply = made.reply.expect("200", about="completion of two parts")
+    _expect_etag(probe, made.key, reply, *(part.body for part in made.listed))
+
+
+def _expect_etag(probe: Probe, key: str, reply: Reply, *bodies: bytes) -> None:
+    expected = multipart_etag(*bodies)
+    equal(reply.need_text("ETag"), expected, "the ETag in the answer to the completion")
+    equal(probe.head(key).expect("200").etag, expected, "the ETag that HEAD shows afterwards")
 
 
 @check("CPL-04", operation=_OPERATION)
 def numbers_with_gaps(probe: Probe) -> None:
     """Part numbers may have gaps, and go up to 10,000."""
-    upload = probe.given_upload()
-    parts = [
-        probe.given_part(upload, 3, filler("CPL-04")),
-        probe.given_part(upload, 10_000, b"the last part"),
-    ]
-    probe.complete(upload, parts).expect("200", about="completion with the parts 3 and 10000")
-    read = probe.head(upload.key).expect("200", about="HEAD of an object of the parts 3 and 10000")
+    made = _of_two(probe)
+    made.reply.expect("200", about="completion with the parts 3 and 10000")
+    read = probe.head(made.key).expect("200", about="HEAD of an object of the parts 3 and 10000")
     equal(
-        read.header("content-length"), str(MIN_PART + 13), "the length of an object of the parts 3 and 10000"
+        read.header("content-length"), str(len(made.body)), "the length of an object of the parts 3 and 10000"
     )
-
-
-def _expect_bad_order(probe: Probe, upload: Upload, *parts: SentPart) -> None:
-    about = f"completion with the parts {', '.join(str(part.number) for part in parts)}"
-    probe.complete(upload, parts).expect("400 InvalidPartOrder", about=about)
-    probe.expect_no_object(upload.key, about=f"HEAD after {about}")
 
 
 @check("CPL-05", operation=_OPERATION)
 def parts_out_of_order(probe: Probe) -> None:
-    """Parts that are not listed in ascending order are refused with 400 InvalidPartOrder."""
+    """Parts that are not in ascending order, or listed twice, are refused with 400 InvalidPartOrder."""
     upload = probe.given_upload()
     # The one listed first has 5 MiB: nothing but the order is wrong.
     small, large = probe.given_part(upload, 1, b"small"), probe.given_part(upload, 2, filler("CPL-05"))
-    _expect_bad_order(probe, upload, large, small)
+    with together() as each:
+        for parts in ((large, small), (large, large)):
+            with each():
+                about = f"completion with the parts {parts[0].number}, {parts[1].number}"
+                probe.complete(upload, parts).expect("400 InvalidPartOrder", about=about)
+    probe.expect_no_object(upload.key, about="HEAD after completions with parts out of order")
 
 
-@check("CPL-05", operation=_OPERATION)
-def part_listed_twice(probe: Probe) -> None:
-    """A part that is listed twice is refused with 400 InvalidPartOrder."""
-    upload = probe.given_upload()
-    part = probe.given_part(upload, 1, filler("CPL-05"))
-    _expect_bad_order(probe, upload, part, part)
-
-
-def _expect_bad_part(probe: Probe, number: int, etag: str, about: str) -> None:
-    """Complete an upload that has a part 1 with a part that it does not have."""
+@check("CPL-06", operation=_OPERATION)
+def part_it_does_not_have(probe: Probe) -> None:
+    """A part that was not uploaded, or with another ETag than its own, is refused with 400 InvalidPart."""
     upload = probe.given_upload()
     probe.given_part(upload, 1, b"body")
-    probe.complete(upload, [SentPart(number, etag, b"")]).expect("400 InvalidPart", about=about)
-    probe.expect_no_object(upload.key, about=f"HEAD after {about}")
-
-
-@check("CPL-06", operation=_OPERATION)
-def part_was_not_uploaded(probe: Probe) -> None:
-    """A part that was not uploaded is refused with 400 InvalidPart."""
-    _expect_bad_part(probe, 2, part_etag(b"body"), "completion with a part that was not uploaded")
-
-
-@check("CPL-06", operation=_OPERATION)
-def etag_of_a_part_differs(probe: Probe) -> None:
-    """A part with another ETag than it was uploaded with is refused with 400 InvalidPart."""
-    _expect_bad_part(probe, 1, part_etag(b"other"), "completion with another ETag than the part's")
+    trials = (
+        (2, part_etag(b"body"), "completion with a part that was not uploaded"),
+        (1, part_etag(b"other"), "completion with another ETag than the part's"),
+    )
+    with together() as each:
+        for number, etag, about in trials:
+            with each():
+                probe.complete(upload, [SentPart(number, etag, b"")]).expect("400 InvalidPart", about=about)
+    probe.expect_no_object(upload.key, about="HEAD after completions with parts that are not there")
 
 
 @check("CPL-06", operation=_OPERATION)
@@ -148,7 +158,7 @@ def etag_with_escaped_quotes(probe: Probe) -> None:
 
 @check("CPL-07", operation=_OPERATION)
 def part_is_too_small(probe: Probe) -> None:
-    """A part before the last of one byte less than 5 MiB is refused with 400 EntityTooSmall."""
+    """A part before the last of 5 MiB less a byte is EntityTooSmall; the upload can be completed afterwards."""
     upload = probe.given_upload()
     parts = [
         probe.given_part(upload, 1, filler("CPL-07", MIN_PART - 1)),
@@ -157,16 +167,6 @@ def part_is_too_small(probe: Probe) -> None:
     about = "completion with a first part of 5 MiB less one byte"
     probe.complete(upload, parts).expect("400 EntityTooSmall", about=about)
     probe.expect_no_object(upload.key, about=f"HEAD after {about}")
-
-
-@check("CPL-07", operation=_OPERATION)
-def usable_after_too_small(probe: Probe) -> None:
-    """An upload that was refused for a small part can be completed afterwards."""
-    upload = probe.given_upload()
-    parts = [probe.given_part(upload, 1, b"small"), probe.given_part(upload, 2, b"last")]
-    probe.complete(upload, parts).expect(
-        "400 EntityTooSmall", about="completion with a first part of 5 bytes"
-    )
     expect_completes(probe, upload, parts[1], "completion with the last part alone after a refusal")
 
 
@@ -184,40 +184,29 @@ def one_empty_part(probe: Probe) -> None:
     expect_completes(probe, upload, probe.given_part(upload, 1, b""), "completion with one empty part")
 
 
-def _expect_bad_document(probe: Probe, document: str, about: str, *expected: str) -> None:
+@check("CPL-09", operation=_OPERATION)
+def wrong_document(probe: Probe) -> None:
+    """A body without parts is refused; one that is not well-formed or another document is MalformedXML."""
     upload = probe.given_upload()
     probe.given_part(upload)
-    _send(probe, upload, document).expect(*expected, about=about)
-    probe.expect_no_object(upload.key, about=f"HEAD after {about}")
-
-
-@check("CPL-09", operation=_OPERATION)
-def empty_body(probe: Probe) -> None:
-    """A completion without a body is refused with 400 InvalidRequest or MalformedXML."""
-    expected = ("400 InvalidRequest", "400 MalformedXML")
-    _expect_bad_document(probe, "", "completion without a body", *expected)
-
-
-@check("CPL-09", operation=_OPERATION)
-def document_without_parts(probe: Probe) -> None:
-    """A document that lists no parts is refused with 400 InvalidRequest or MalformedXML."""
-    document = f"<CompleteMultipartUpload {_NAMESPACE}></CompleteMultipartUpload>"
-    expected = ("400 InvalidRequest", "400 MalformedXML")
-    _expect_bad_document(probe, document, "completion with a document without parts", *expected)
-
-
-@check("CPL-09", operation=_OPERATION)
-def document_is_cut(probe: Probe) -> None:
-    """A body that is not well-formed XML is refused with 400 MalformedXML."""
-    document = f"<CompleteMultipartUpload {_NAMESPACE}><Part><PartNumber>1</PartNumber>"
-    _expect_bad_document(probe, document, "completion with a document that is cut", "400 MalformedXML")
-
-
-@check("CPL-09", operation=_OPERATION)
-def document_is_another(probe: Probe) -> None:
-    """Another document than CompleteMultipartUpload is refused with 400 MalformedXML."""
-    document = f"<Delete {_NAMESPACE}><Object><Key>key</Key></Object></Delete>"
-    _expect_bad_document(probe, document, "completion with a Delete document", "400 MalformedXML")
+    open_tag = f"<CompleteMultipartUpload {_NAMESPACE}>"
+    no_parts = ("400 InvalidRequest", "400 MalformedXML")
+    trials = (
+        ("", "without a body", no_parts),
+        (f"{open_tag}</CompleteMultipartUpload>", "with a document without parts", no_parts),
+        (f"{open_tag}<Part><PartNumber>1</PartNumber>", "with a document that is cut", no_parts[1:]),
+        (
+            f"<Delete {_NAMESPACE}><Object><Key>key</Key></Object></Delete>",
+            "with a Delete document",
+            no_parts[1:],
+        ),
+    )
+    with together() as each:
+        for document, how, expected in trials:
+            with each():
+                reply = probe.request("POST", upload.path, [("uploadId", upload.id)], body=document.encode())
+                reply.expect(*expected, about=f"completion {how}")
+    probe.expect_no_object(upload.key, about="HEAD after completions with wrong documents")
 
 
 def _expect_no_upload(probe: Probe, upload: Upload, about: str) -> None:

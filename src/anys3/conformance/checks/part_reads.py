@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anys3.conformance.multipart import MIN_PART, filler
+from anys3.conformance.multipart import MIN_PART, filler, given_end, given_upload_of
 from anys3.conformance.outcomes import Skipped
 from anys3.conformance.probe import Probe
 from anys3.conformance.registry import check
@@ -42,7 +42,7 @@ def part_of_an_object(probe: Probe) -> None:
 @check("PN-01", operation=_GET)
 def whole_has_no_count(probe: Probe) -> None:
     """An answer with a whole object tells no part count."""
-    key = probe.given_multipart_object(b"the only part")
+    key = _of_one_part(probe)
     for reply in (probe.get(key), probe.head(key)):
         equal(reply.expect("200").header(_COUNT), None, f"{_COUNT} of an answer with the whole object")
 
@@ -50,16 +50,28 @@ def whole_has_no_count(probe: Probe) -> None:
 @check("PN-01", operation=_GET)
 def part_1_of_a_simple_object(probe: Probe) -> None:
     """Part 1 of an object that was put in one piece is the whole object, without a part count."""
-    key = probe.given_object(body=_BODY)
+    key = probe.shared_object(_BODY)
     reply = _read(probe, "GET", key, "1").expect("200", "206", about="part 1 of an object in one piece")
     equal(reply.body, _BODY, "part 1 of an object in one piece")
     equal(reply.header(_COUNT), None, f"{_COUNT} of an object in one piece")
 
 
+def _of_one_part(probe: Probe) -> str:
+    """Return the key of an object of one part, which all checks may read and none may change; or block."""
+    key = f"{probe.ground.prefix}shared/of-one-part"
+
+    def make() -> None:
+        upload = given_upload_of(probe, key)
+        given_end(probe, upload, (probe.given_part(upload, 1, b"the only part"),))
+
+    probe.ground.once(key, make)
+    return key
+
+
 def _given_claim(probe: Probe) -> str:
     """Return the key of an object in one piece, or skip where reading by part number is not claimed."""
-    key = probe.given_object(body=_BODY)
-    if _read(probe, "GET", key, "2").is_one_of("501"):
+    key = probe.shared_object(_BODY)
+    if probe.ground.once("part 2", lambda: _read(probe, "GET", key, "2")).is_one_of("501"):
         raise Skipped("reading by part number is not claimed (501)")
     return key
 
@@ -81,7 +93,7 @@ def part_1_is_the_whole(probe: Probe) -> None:
 def part_that_is_not_there(probe: Probe) -> None:
     """A part number that the object does not have is refused with 416 InvalidPartNumber."""
     _given_claim(probe)
-    key = probe.given_multipart_object(b"the only part", name="parts")
+    key = _of_one_part(probe)
     about = "part 2 of an object of one part"
     _read(probe, "GET", key, "2").expect("416 InvalidPartNumber", about=f"GET of {about}")
     _read(probe, "HEAD", key, "2").expect("416", about=f"HEAD of {about}")
