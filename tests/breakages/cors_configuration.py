@@ -95,14 +95,17 @@ def dropping(document: Any) -> Any:
 
 
 for _most in (99, 1000):
-    breaks("CORSC-03/most-rules", patched(f"{_most} rules are most", "anys3.protocol.cors.MAX_RULES", _most))
+    breaks(
+        "CORSC-03/documents-of-rules",
+        patched(f"{_most} rules are most", "anys3.protocol.cors.MAX_RULES", _most),
+    )
 breaks(
-    "CORSC-03/most-rules",
+    "CORSC-03/documents-of-rules",
     patched("POST is no method", "anys3.protocol.cors.METHODS", ("GET", "PUT", "DELETE", "HEAD")),
 )
-breaks("CORSC-03/no-such-documents", saying("InvalidRequest", instead_of="MalformedXML"))
+breaks("CORSC-03/documents-of-rules", saying("InvalidRequest", instead_of="MalformedXML"))
 breaks("CORSC-04/impossible-rules", saying("MalformedXML", instead_of="InvalidRequest"))
-for _name in ("CORSC-03/no-such-documents", "CORSC-04/impossible-rules"):
+for _name in ("CORSC-03/documents-of-rules", "CORSC-04/impossible-rules"):
     breaks(_name, patched("impossible rules are left out", "anys3.protocol.cors.parse_document", dropping))
 breaks(
     "CORSC-04/impossible-rules",
@@ -119,7 +122,7 @@ async def cleared_first(call: Call, want: Any, proceed: Handler) -> Any:
 
 
 breaks(
-    ("CORSC-01/integrity-value", "CORSC-03/no-such-documents", "CORSC-04/impossible-rules"),
+    ("CORSC-01/integrity-value", "CORSC-03/documents-of-rules", "CORSC-04/impossible-rules"),
     handled("old rules go before the new ones have been looked at", "PutBucketCors", cleared_first),
 )
 breaks(

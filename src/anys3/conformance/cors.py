@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from anys3.conformance.outcomes import Skipped
+from anys3.conformance.outcomes import Failed, Skipped
 from anys3.conformance.probe import Probe
 from anys3.conformance.replies import NAMESPACE, Reply, equal, require
 
@@ -17,6 +17,7 @@ VARY = frozenset({"origin", "access-control-request-headers", "access-control-re
 ALLOWED_ORIGIN = "access-control-allow-origin"
 ALLOWED_CREDENTIALS = "access-control-allow-credentials"
 _PREFIX = "access-control-"
+EXPOSED = ("ETag", "x-amz-request-id")
 _EFFECT_S = 5.0
 """Within which rules should be effective everywhere (CORSC-06); checks of CORS wait for them."""
 _NEEDED = (
@@ -27,7 +28,7 @@ _NEEDED = (
 
 @dataclass(frozen=True, slots=True)
 class Ruled:
-    """A bucket with rules. `origin` may GET there; `is_own` says that the rules are the check's."""
+    """A bucket with rules. `origin` may GET there; `is_own` says that the rules are the run's: `run_rules`."""
 
     bucket: str
     origin: str
@@ -35,8 +36,8 @@ class Ruled:
 
 
 def origin_of(probe: Probe, name: str = "app") -> str:
-    """Return an origin that no rules but those of this attempt name."""
-    return f"https://{name}-{hashlib.sha256(probe.prefix.encode()).hexdigest()[:8]}.example"
+    """Return an origin that no rules but those of this run name."""
+    return f"https://{name}-{probe.ground.journal.run_id}.example"
 
 
 def rule(origins: Iterable[str], methods: Iterable[str], *more: tuple[str, str]) -> str:
@@ -71,30 +72,39 @@ def delete_rules(probe: Probe, bucket: str) -> Reply:
     return probe.request("DELETE", probe.path(bucket=bucket), "cors")
 
 
-@contextmanager
-def ruled(probe: Probe, *rules: str) -> Iterator[Ruled]:
-    """Set rules by API, and take them away at the end; else hand out the bucket with the operator's.
+def given_rules(probe: Probe) -> Ruled:
+    """Return a bucket with rules: the run's, set by API at their first use, or the operator's.
 
-    The first rule must allow `origin_of(probe)` to GET. The check declares lock="cors". Raises Skipped if
-    there is neither. Waits for a while until the rules are effective.
+    They stay as long as the bucket: checks that set rules do it elsewhere. Raises Skipped if there are none.
     """
-    if not probe.ground.is_scoped and (bucket := _set(probe, configuration(*rules))):
-        origin = origin_of(probe)
-        try:
-            probe.until(lambda: preflight(probe, bucket, origin).status == 200, _EFFECT_S)
-            yield Ruled(bucket, origin, is_own=True)
-        finally:
-            delete_rules(probe, bucket)
-    elif probe.ground.cors_origin:
-        yield Ruled(probe.bucket, probe.ground.cors_origin, is_own=False)
-    else:
-        raise Skipped(_NEEDED)
+    if not probe.ground.is_scoped:
+        bucket = probe.aside()
+        with suppress(Failed):
+            probe.ground.once("CORS rules", lambda: _set(probe, bucket))
+            return Ruled(bucket, origin_of(probe), is_own=True)
+    if probe.ground.cors_origin:
+        return Ruled(probe.bucket, probe.ground.cors_origin, is_own=False)
+    raise Skipped(_NEEDED)
 
 
-def _set(probe: Probe, body: bytes) -> str | None:
-    """Set the rules of the run's second bucket; return its name, None if that can't be done."""
-    bucket = probe.aside()
-    return bucket if put_rules(probe, bucket, body).status in (200, 204) else None
+def run_rules(probe: Probe) -> tuple[str, ...]:
+    """Return the rules of the run: in order, so that the first that matches can be told from the others."""
+    app = origin_of(probe)
+    wild = origin_of(probe, "*.wild")
+    headers = [("AllowedHeader", "Content-Type"), ("AllowedHeader", "x-amz-*")]
+    exposed = [("ExposeHeader", name) for name in EXPOSED]
+    return (
+        rule([app], ["GET", "PUT"], *headers, *exposed, ("MaxAgeSeconds", "600")),
+        rule([app, origin_of(probe, "second")], ["GET", "DELETE"], ("MaxAgeSeconds", "5")),
+        rule([wild], ["GET"], ("MaxAgeSeconds", "7")),
+        rule(["*"], ["HEAD"]),
+    )
+
+
+def _set(probe: Probe, bucket: str) -> None:
+    """Set the rules of the run, and wait for a while until they are effective. Raises Failed."""
+    put_rules(probe, bucket, configuration(*run_rules(probe))).expect("200")
+    probe.until(lambda: preflight(probe, bucket, origin_of(probe)).status == 200, _EFFECT_S)
 
 
 def preflight(

@@ -23,19 +23,18 @@ from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal
 from anys3.conformance.together import together
 
-_NEEDS = ("buckets",)
+_NEEDS = ("whole-bucket",)
 _MOST_RULES = 100
 _REPEATED = ("AllowedOrigin", "AllowedMethod", "AllowedHeader", "ExposeHeader")
 
 
 @contextmanager
 def _bucket(probe: Probe) -> Iterator[str]:
-    """Hand out a bucket, whose rules are deleted at the end."""
-    bucket = probe.aside()
+    """Hand out the bucket of the run, whose rules are deleted at the end. The second one has the run's rules."""
     try:
-        yield bucket
+        yield probe.bucket
     finally:
-        delete_rules(probe, bucket)
+        delete_rules(probe, probe.bucket)
 
 
 def _get(probe: Probe, bucket: str) -> Reply:
@@ -69,7 +68,7 @@ def sets_rules(probe: Probe) -> None:
 @check("CORSC-01", "CORSC-02", operation="DeleteBucketCors", needs=_NEEDS, lock="cors", quick=True)
 def deletes_rules(probe: Probe) -> None:
     """DELETE ?cors answers 204, and takes the rules away."""
-    bucket = probe.aside()
+    bucket = probe.bucket
     _given(probe, bucket)
     delete_rules(probe, bucket).expect("204", about="DELETE ?cors")
     reply = _get(probe, bucket)
@@ -101,7 +100,7 @@ def integrity_value(probe: Probe) -> None:
             alone.expect("200", about="PUT ?cors with x-amz-checksum-crc32 alone")
 
 
-@check("CORSC-02", operation="GetBucketCors")
+@check("CORSC-02", operation="GetBucketCors", lock="cors")
 def no_rules(probe: Probe) -> None:
     """GET ?cors of a bucket without rules answers NoSuchCORSConfiguration."""
     reply = _get(probe, probe.bucket)
@@ -112,29 +111,27 @@ def no_rules(probe: Probe) -> None:
 
 
 @check("CORSC-03", operation="PutBucketCors", needs=_NEEDS, lock="cors")
-def most_rules(probe: Probe) -> None:
-    """100 rules are accepted, 101 are not; all five methods are."""
+def documents_of_rules(probe: Probe) -> None:
+    """100 rules and all five methods are accepted; 101, none, and rules without origin or method are not."""
     origins = [f"https://a{number}.example" for number in range(_MOST_RULES)]
     first = rule(origins[:1], METHODS)
     rest = [rule([origin], ["GET"]) for origin in origins[1:]]
-    with _bucket(probe) as bucket:
-        put_rules(probe, bucket, configuration(first, *rest)).expect("200", about="PUT ?cors with 100 rules")
-        found = _get(probe, bucket).expect("200").texts("CORSRule/AllowedOrigin")
-        equal(found, origins, "the origins of 100 rules")
-        more = put_rules(probe, bucket, configuration(first, *rest, first))
-        more.expect("400 MalformedXML", about="PUT ?cors with 101 rules")
-
-
-@check("CORSC-03", operation="PutBucketCors", needs=_NEEDS, lock="cors")
-def no_such_documents(probe: Probe) -> None:
-    """A document without rules, or with one that lacks its origin or method, is refused."""
-    origin = origin_of(probe, "new")
-    documents = {
+    refused = {
+        "101 rules": configuration(first, *rest, first),
         "no rules": configuration(),
-        "a rule without AllowedMethod": configuration(rule([origin], [])),
+        "a rule without AllowedMethod": configuration(rule(origins[:1], [])),
         "a rule without AllowedOrigin": configuration(rule([], ["GET"])),
     }
-    _expect_refused(probe, "400 MalformedXML", documents)
+    with _bucket(probe) as bucket, together() as each:
+        with each():
+            most = put_rules(probe, bucket, configuration(first, *rest))
+            most.expect("200", about="PUT ?cors with 100 rules")
+        for what, body in refused.items():
+            with each():
+                put_rules(probe, bucket, body).expect("400 MalformedXML", about=f"PUT ?cors with {what}")
+        with each():
+            found = _get(probe, bucket).expect("200").texts("CORSRule/AllowedOrigin")
+            equal(found, origins, "the origins of 100 rules, after documents that should be refused")
 
 
 @check("CORSC-04", operation="PutBucketCors", needs=_NEEDS, lock="cors")
@@ -146,15 +143,12 @@ def impossible_rules(probe: Probe) -> None:
         "two * in an origin": configuration(rule(["https://*.*.example"], ["GET"])),
         "two * in a header": configuration(rule([origin], ["GET"], ("AllowedHeader", "x-*-*"))),
     }
-    _expect_refused(probe, "400 InvalidRequest", documents)
-
-
-def _expect_refused(probe: Probe, expected: str, documents: dict[str, bytes]) -> None:
     with _bucket(probe) as bucket, together() as each:
         kept = _given(probe, bucket)
         for what, body in documents.items():
             with each():
-                put_rules(probe, bucket, body).expect(expected, about=f"PUT ?cors with {what}")
+                reply = put_rules(probe, bucket, body)
+                reply.expect("400 InvalidRequest", about=f"PUT ?cors with {what}")
         with each():
             _expect_kept(probe, bucket, kept, "documents that should be refused")
 

@@ -28,6 +28,13 @@ _OVERRIDES = {
     "response-content-encoding": "gzip",
 }
 _INJECTED = "x-a3-injected"
+_FREE = (
+    "response-content-type",
+    "response-expires",
+    "response-cache-control",
+    "response-content-disposition",
+)
+"""Overrides with values that a server may send as they are: the likeliest to be injected into."""
 
 
 def _expect_overridden(reply: Reply, about: str) -> None:
@@ -74,9 +81,9 @@ def no_header_injection(probe: Probe) -> None:
     """Line ends in an override are refused, or taken out: no header line can be added."""
     key = probe.shared_object(_BODY, _STORED)
     with together() as each:
-        for name, value in _OVERRIDES.items():
+        for name in _FREE:
             with each():
-                bent = f"{value}\r\n{_INJECTED}: 1\r\n\r\n"
+                bent = f"{_OVERRIDES[name]}\r\n{_INJECTED}: 1\r\n\r\n"
                 reply = probe.get(key, _PLAIN, [(name, bent)])
                 about = f"GET with line ends in {name}"
                 reply.expect("400 InvalidArgument", "200", about=about)
