@@ -205,8 +205,8 @@ def headers_mixed(now: Answer, before: Answer) -> Answer:
     return replace(now, headers=before.headers)
 
 
-breaks("GET-08/one-version-in-a-race", hooked("bodies are mixed", TornReads(bodies_mixed)))
-breaks("GET-08/one-version-in-a-race", hooked("headers are another version's", TornReads(headers_mixed)))
+breaks("CON-02/no-torn-reads", hooked("bodies are mixed", TornReads(bodies_mixed)))
+breaks("CON-02/no-torn-reads", hooked("headers are another version's", TornReads(headers_mixed)))
 
 # --- HEAD --------------------------------------------------------------------------------------------------
 

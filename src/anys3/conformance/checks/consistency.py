@@ -51,9 +51,9 @@ def deletions(probe: Probe) -> None:
     equal(_seen(probe, key, connections), _NOTHING, "what readers see after a DELETE")
 
 
-@check("CON-02", operation="GetObject")
+@check("CON-02", "GET-08", operation="GetObject")
 def no_torn_reads(probe: Probe) -> None:
-    """While writers overwrite an object, each GET has content, length, ETag and metadata of one write."""
+    """While writers overwrite an object, each GET has content, length, ETag and headers of one write."""
     bodies = {f"{writer}-{turn}": _filled(writer, turn) for writer in range(4) for turn in range(3)}
     etags: dict[str, str | None] = {}
     done = threading.Event()
@@ -61,7 +61,8 @@ def no_torn_reads(probe: Probe) -> None:
 
     def put(name: str) -> None:
         with probe.setting_up("an object could not be stored"):
-            reply = probe.put(key, bodies[name], {"x-amz-meta-write": name}).expect("200")
+            headers = {"x-amz-meta-write": name, "content-type": f"text/x-{name}"}
+            reply = probe.put(key, bodies[name], headers).expect("200")
         etags[name] = reply.header("etag")
 
     def write(writer: int) -> list[Reply]:
@@ -162,6 +163,7 @@ def _expect_one_write(reply: Reply, bodies: dict[str, bytes], etags: dict[str, s
     for header, expected in (
         ("content-length", str(len(reply.body))),
         ("x-amz-meta-write", name),
+        ("content-type", f"text/x-{name}"),
         ("etag", etags[name]),
     ):
         shown = reply.header(header)
