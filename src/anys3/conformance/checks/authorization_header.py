@@ -55,7 +55,7 @@ def _picked(order: Sequence[int], fields: list[str]) -> list[str]:
 def white_space_after_commas(probe: Probe) -> None:
     """A valid Authorization header is accepted with and without white space after its commas."""
     path = probe.path(probe.shared_object())
-    for comma in (", ", ",", ",   "):
+    for comma in (",", ",   "):
         reply = probe.request("GET", path, bend=_with_fields(lambda fields: fields, comma))
         reply.expect("200", about=f"a valid signature, its fields joined with {comma!r}")
 

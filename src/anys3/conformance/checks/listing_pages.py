@@ -168,14 +168,14 @@ def forged_token(probe: Probe) -> None:
     shelf = shared_keys(probe, *TREE)
     inside = base64.b64encode(shelf.key("d/").encode()).decode()
     accepted = 0
-    for token in ("x", "AAAA", "..", "%", "\U0001f600", shelf.key("a"), inside, "1" * 1500):
+    for token in ("x", "AAAA", "%\U0001f600", shelf.key("a"), inside, "1" * 1500):
         reply = shelf.list_keys(("prefix", shelf.key("b/")), ("continuation-token", token))
         what = f"the forged token {token[:40]!r}"
         require(reply.status < 500, f"a listing with {what}: expected 200 or 4xx, got {reply.said}")
         _expect_within(shelf, reply, what)
         accepted += reply.status == 200
     if accepted:
-        probe.report(f"{accepted} of 8 tokens that were not issued are accepted")
+        probe.report(f"{accepted} of 6 tokens that were not issued are accepted")
 
 
 @check("LIST-12", operation="ListObjectsV2")
