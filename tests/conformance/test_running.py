@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from anys3.client.connections import Unreachable
+from anys3.conformance import running
 from anys3.conformance.ground import Ground
 from anys3.conformance.outcomes import Absent, Blocked, Failed, Outcome, Result
 from anys3.conformance.probe import Probe
@@ -213,3 +215,32 @@ def test_what_the_run_shares_is_made_once_and_after_a_failure_again(ground: Grou
     with pytest.raises(Blocked):
         ground.once("it", make)
     assert [ground.once("it", make), ground.once("it", make)] == ["made at call 2"] * 2
+
+
+def test_when_the_endpoint_has_gone_what_is_left_is_an_error_and_not_tried(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "_RESTART_S", 0.0)
+
+    def gone(_: Probe) -> None:
+        raise Unreachable("nobody listens there")
+
+    results = run(ground, [check(gone, name=f"{MUST}/{number}") for number in range(20)], jobs=1)
+    assert {result.outcome for result in results} == {Outcome.ERROR}
+    assert [result.sentence for result in results[:12]] == ["nobody listens there"] * 12
+    assert {result.sentence for result in results[12:]} == {
+        "not tried: the endpoint could not be reached any more"
+    }
+    assert not ground.stop.is_set()
+
+
+def test_mistakes_of_ours_do_not_look_like_an_endpoint_that_has_gone(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "_RESTART_S", 0.0)
+
+    def wrong(_: Probe) -> None:
+        raise KeyError("x")
+
+    results = run(ground, [check(wrong, name=f"{MUST}/{number}") for number in range(20)], jobs=1)
+    assert {result.sentence for result in results} == {"our own mistake: KeyError: 'x'"}

@@ -19,6 +19,9 @@ ATTEMPTS = 3
 _REPEATED = (Outcome.FAIL, Outcome.WARN, Outcome.ERROR, Outcome.BLOCKED)
 _WRONG = (Outcome.FAIL, Outcome.WARN, Outcome.ABSENT)
 _UNREACHABLE_LIMIT = 12
+_RESTART_S = 1.0
+_OUR_MISTAKE = "our own mistake: "
+_PATIENCE_S = 20.0
 
 
 def run(
@@ -31,15 +34,16 @@ def run(
     """Run checks, `jobs` at a time, and return their results in the order given.
 
     `tell` hears of each result when it is there, in any thread. Ends early, without an error, when
-    `ground.stop` is set: what was not finished has no result.
+    `ground.stop` is set: what was not finished has no result. When an endpoint goes away for good, the checks
+    that are left are ERROR without being tried.
     """
     results: dict[str, Result] = {}
-    unreachable = _Count()
+    reach = _Reach()
 
     def one(check: Check) -> None:
-        result = run_check(ground, check)
-        if result.outcome is Outcome.ERROR and unreachable.add() >= _UNREACHABLE_LIMIT:
-            ground.stop.set()
+        lost = "not tried: the endpoint could not be reached any more" if reach.is_lost else ""
+        result = _result(check, Outcome.ERROR, lost) if lost else run_check(ground, check)
+        reach.note(is_there=result.outcome is not Outcome.ERROR or result.sentence.startswith(_OUR_MISTAKE))
         results[check.name] = result
         tell(result)
 
@@ -62,9 +66,16 @@ def run_check(ground: Ground, check: Check) -> Result:
         if first.outcome not in _REPEATED:
             return first
         results = [first]
-        while len(results) < ATTEMPTS and results[-1].outcome in _REPEATED:
+        # What stalls is not waited for again and again.
+        while len(results) < ATTEMPTS and results[-1].outcome in _REPEATED and _spent(results) < _PATIENCE_S:
+            if results[-1].outcome is Outcome.ERROR:
+                ground.stop.wait(_RESTART_S)  # a server that has just died may be started again
             results.append(_attempt(ground, check, len(results) + 1))
     return _of_several(results)
+
+
+def _spent(results: Iterable[Result]) -> float:
+    return sum(result.seconds for result in results)
 
 
 def unmet_need(ground: Ground, check: Check) -> str:
@@ -120,7 +131,7 @@ def _tried(check: Check, probe: Probe) -> tuple[Outcome, str]:
     except ExchangeError as found:
         return Outcome.ERROR, str(found)
     except Exception as found:  # noqa: BLE001 -- a mistake in a check is ours, and must not end the run
-        return Outcome.ERROR, f"our own mistake: {type(found).__name__}: {found}"
+        return Outcome.ERROR, f"{_OUR_MISTAKE}{type(found).__name__}: {found}"
     return Outcome.PASS, ""
 
 
@@ -158,12 +169,17 @@ def _gather(ground: Ground, futures: Iterable[Future[None]]) -> None:
                 future.cancel()
 
 
-class _Count:
+class _Reach:
+    """Whether the endpoint can be reached: lost after so many checks in a row that could not."""
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._value = 0
+        self._failures = 0
 
-    def add(self) -> int:
+    @property
+    def is_lost(self) -> bool:
+        return self._failures >= _UNREACHABLE_LIMIT
+
+    def note(self, *, is_there: bool) -> None:
         with self._lock:
-            self._value += 1
-            return self._value
+            self._failures = 0 if is_there else self._failures + 1
