@@ -266,11 +266,6 @@ def unchecked_copies(headers: Mapping[bytes, bytes], *rest: Any, **more: Any) ->
         check_all_signed(headers, *rest, **more)
 
 
-def all_checked(headers: Mapping[bytes, bytes], names: tuple[bytes, ...], but: Any = ()) -> None:
-    """Want each x-amz-* header to be signed."""
-    check_all_signed(headers, names, [name for name in but if name != b"x-amz-content-sha256"])
-
-
 for _broken in (unchecked_but_copies, unchecked_copies):
     breaks(
         "PRE-08/unsigned-amz-headers",
@@ -279,10 +274,6 @@ for _broken in (unchecked_but_copies, unchecked_copies):
         ),
     )
 breaks("PRE-08/unsigned-amz-headers", saying("SignatureDoesNotMatch", instead_of="AccessDenied"))
-breaks(
-    "PRE-08/other-headers-need-none",
-    patched("x-amz-content-sha256 must be signed", "anys3.protocol.claims._check_all_signed", all_checked),
-)
 breaks(
     "PRE-08/other-headers-need-none",
     refusing("an unsigned content-type is refused", "AccessDenied", lambda request: (

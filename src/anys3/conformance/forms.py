@@ -68,29 +68,40 @@ class Form:
         headers = {"content-type": FORM_TYPE}
         return self.probe.request("POST", self.probe.path(bucket=bucket), (), headers, body, identity=None)
 
+    @property
+    def signing(self) -> dict[str, str]:
+        """The fields that say who signs, and when. Conditions on them can only be exact."""
+        return signing_fields(self.who or self.probe.main, self.date)
+
     def signed_fields(self) -> dict[str, str]:
         """Return all fields, with policy and signature."""
         who = self.who or self.probe.main
-        signing = signing_fields(who, self.date)
-        key = {"key": self.key}
-        covered = {**(key if self.covers_key else {}), **self.fields, **signing}
-        policy = self.policy if self.policy is not None else self.policy_for(covered)
+        policy = self.policy if self.policy is not None else self.policy_for(self.covered)
         whole = {
-            **key,
+            "key": self.key,
             **self.fields,
             **self.uncovered,
-            **signing,
+            **self.signing,
             "policy": policy,
             SIGNATURE: sign_policy(policy, who.credentials, who.scope(self.date)),
         }
         bent = {name: self.replaced.get(name, value) for name, value in whole.items()}
         return {name: value for name, value in bent.items() if value is not None}
 
-    def policy_for(self, covered: Mapping[str, str]) -> str:
+    @property
+    def covered(self) -> dict[str, str]:
+        """The fields that the policy holds to their very values."""
+        return {**({"key": self.key} if self.covers_key else {}), **self.fields, **self.signing}
+
+    def policy_for(self, covered: Mapping[str, str], ends: str | None = None) -> str:
         """Return a policy that holds each of these fields to its very value."""
+        return encode({"expiration": ends or expiration(), "conditions": self.conditions_for(covered)})
+
+    def conditions_for(self, covered: Mapping[str, str]) -> list[object]:
+        """Return the conditions of such a policy."""
         rows: list[object] = [{"bucket": self.bucket or self.probe.bucket}]
         rows.extend({name: value} for name, value in covered.items())
-        return encode({"expiration": expiration(), "conditions": [*rows, *self.conditions]})
+        return [*rows, *self.conditions]
 
 
 def signing_fields(who: Identity, date: str) -> dict[str, str]:

@@ -131,8 +131,7 @@ def missing_fields(probe: Probe) -> None:
             with each():
                 form = Form(probe, probe.key(), replaced={name: None})
                 # The policy asks for nothing that is missing, so that only its absence is wrong.
-                kept = {field: text for field, text in form.signed_fields().items() if field != "policy"}
-                kept.pop(SIGNATURE, None)
+                kept = {field: text for field, text in form.covered.items() if field != name}
                 form.policy = form.policy_for(kept)
                 form.send().expect("400", about=f"a form without {name}")
     _expect_nothing(probe, "forms that lacked fields")
@@ -253,7 +252,7 @@ def checksums_of_forms(probe: Probe) -> None:
         probe.report("the server verifies no checksum of PUT, so that forms were not tried with them")
         return
     reply = Form(probe, probe.key(), wrong).send()
-    reply.expect("400 BadDigest", about="a form with x-amz-checksum-crc32 of another file")
+    reply.expect("400", about="a form with x-amz-checksum-crc32 of another file")
     probe.expect_no_object(probe.key(), about="the object of a form with a wrong checksum")
 
 

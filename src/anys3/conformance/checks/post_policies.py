@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from anys3.conformance.bent import unknown_identity, with_other_secret
-from anys3.conformance.forms import SIGNATURE, Form, encode, expiration, signing_fields
+from anys3.conformance.forms import SIGNATURE, Form, encode, expiration
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.together import together
@@ -43,35 +43,31 @@ def signature_is_verified(probe: Probe) -> None:
 def expired_policy(probe: Probe) -> None:
     """A form whose policy has expired is refused."""
     form = Form(probe, probe.key())
-    conditions = [{"bucket": probe.bucket}, ["starts-with", "$key", probe.prefix], *_signing(probe)]
-    form.policy = encode({"expiration": expiration(-3600), "conditions": conditions})
+    form.policy = form.policy_for(form.covered, expiration(-3600))
     form.send().expect(_DENIED, about="a form whose policy expired an hour ago")
     _expect_nothing(probe, "a form whose policy expired an hour ago")
-
-
-def _signing(probe: Probe) -> list[list[str]]:
-    """Return conditions that hold for the fields of any signature."""
-    names = signing_fields(probe.main, probe.main.amz_date())
-    return [["starts-with", f"${name}", ""] for name in names]
 
 
 @check("POST-06", operation="PostObject")
 def invalid_policies(probe: Probe) -> None:
     """What is signed but is no policy is refused: no base64, no JSON, no expiration, no conditions."""
     ends = expiration()
+    form = Form(probe, probe.key())
+    conditions = form.conditions_for(form.covered)
     two = {"bucket": probe.bucket, "key": probe.key()}
     policies = {
         "no base64": "{}",
         "no JSON": base64.b64encode(b"no JSON").decode(),
-        "without expiration": encode({"conditions": [{"key": probe.key()}]}),
+        "without expiration": encode({"conditions": conditions}),
         "without conditions": encode({"expiration": ends}),
-        "with a condition of two properties": encode({"expiration": ends, "conditions": [two]}),
+        "with a condition of two properties": encode({"expiration": ends, "conditions": [*conditions, two]}),
     }
     with together() as each:
         for kind, policy in policies.items():
             with each():
-                reply = Form(probe, probe.key(), policy=policy).send()
-                reply.expect(_INVALID, about=f"a form with a policy that is {kind}")
+                form.policy = policy
+                reply = form.send()
+                reply.expect(_INVALID, about=f"a form with a policy, {kind}")
     _expect_nothing(probe, "forms with invalid policies")
 
 
@@ -113,18 +109,17 @@ def unusable_operands(probe: Probe) -> None:
 @check("POST-06", operation="PostObject")
 def conditions_that_hold(probe: Probe) -> None:
     """A form that fits its conditions, one of each kind, is stored."""
-    conditions = [
-        {"bucket": probe.bucket},
+    fields = {"Content-Type": "image/png", "x-amz-meta-a": "any", "success_action_status": "200"}
+    form = Form(probe, probe.key(), fields)
+    form.conditions = [
         ["starts-with", "$key", probe.prefix],
         ["eq", "$Content-Type", "image/png"],
         ["starts-with", "$x-amz-meta-a", ""],
         {"success_action_status": "200"},
         ["content-length-range", len(CONTENT), len(CONTENT)],
-        *_signing(probe),
     ]
-    policy = encode({"expiration": expiration(), "conditions": conditions})
-    fields = {"Content-Type": "image/png", "x-amz-meta-a": "any", "success_action_status": "200"}
-    reply = Form(probe, probe.key(), fields, policy=policy).send()
+    form.policy = form.policy_for(form.signing)
+    reply = form.send()
     reply.expect("200", about="a form that fits its conditions")
     probe.expect_content(probe.key(), CONTENT, about="the object of a form that fits its conditions")
 
