@@ -447,6 +447,23 @@ class Probe:
         self.ground.once(key, make)
         return key
 
+    def asked_once(self, what: str, ask: Callable[[], _T]) -> _T:
+        """Return what `ask` returns; checks that ask for the same `what` share one call for each attempt.
+
+        What was sent and answered then is shown with each of them.
+        """
+
+        def make() -> tuple[_T, list[Exchange]]:
+            before = len(self.exchanges)
+            return ask(), self.exchanges[before:]
+
+        result, exchanges = self.ground.once(f"{what}, attempt {self.attempt}", make)
+        own = {id(exchange) for exchange in self.exchanges}
+        for exchange in exchanges:
+            if id(exchange) not in own:
+                self._keep(exchange)
+        return result
+
     def given_upload(self, name: str = "object", headers: _Fields = ()) -> Upload:
         """Start a multipart upload, or block the check."""
         key = self.key(name)
