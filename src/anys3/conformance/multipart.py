@@ -88,7 +88,16 @@ def shared_upload(probe: Probe) -> tuple[Upload, list[SentPart]]:
         upload = given_upload_of(probe, key)
         return upload, [probe.given_part(upload, number, b"part %d" % number) for number in _SHARED_PARTS]
 
-    return probe.ground.once(key, make)
+    return probe.asked_once(key, make)
+
+
+def scratch_upload(probe: Probe) -> Upload:
+    """Return an upload that any check may send parts to, and none may end or list; or block.
+
+    Checks that see all they need in the answers share it. Each sends numbers of its own.
+    """
+    key = f"{probe.ground.prefix}shared/scratch-{probe.attempt}"
+    return probe.asked_once(key, lambda: given_upload_of(probe, key))
 
 
 def given_end(probe: Probe, upload: Upload, parts: tuple[SentPart, ...] = ()) -> None:

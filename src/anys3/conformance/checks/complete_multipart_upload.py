@@ -63,7 +63,7 @@ def _of_two(probe: Probe) -> _OfTwo:
         first = probe.given_part(upload, 3, filler("CPL-02"))
         return _OfTwo(key, (first, last), probe.complete(upload, (first, last)))
 
-    return probe.ground.once(key, make)
+    return probe.asked_once(key, make)
 
 
 @check("CPL-02", operation=_OPERATION)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from hashlib import md5
@@ -90,14 +91,36 @@ def document_of_2_mib(probe: Probe) -> None:
 # --- answers ---------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is said of one object: the answers to PUT, GET and HEAD, and pages of both listings."""
+
+    put: Reply
+    get: Reply
+    head: Reply
+    pages: tuple[Reply, Reply]
+
+
+def _seen(probe: Probe) -> _Seen:
+    """Store an object and look at it, once for the checks of the forms of answers, which judge what was said."""
+    key = probe.key("a & <b> \N{SNOWMAN}")
+
+    def look() -> _Seen:
+        put, get, head = probe.put(key), probe.get(key), probe.head(key)
+        v1 = probe.request("GET", probe.path(), [("prefix", probe.prefix)])
+        return _Seen(put, get, head, (probe.list_keys(), v1))
+
+    return probe.asked_once("an object in all documents", look)
+
+
 @check("HTTP-19", operation="ListObjectsV2")
 def answers_in_namespace(probe: Probe) -> None:
     """Documents of success are well-formed UTF-8 in S3's namespace, of the type application/xml."""
-    probe.given_object("a & <b> \N{SNOWMAN}")
     absent = f"<Delete><Object><Key>{probe.key('none')}</Key></Object></Delete>".encode()
+    seen = _seen(probe)
     pages = [
-        (probe.list_keys(), "ListBucketResult"),
-        (probe.request("GET", probe.path(), [("prefix", probe.prefix)]), "ListBucketResult"),
+        (seen.pages[0], "ListBucketResult"),
+        (seen.pages[1], "ListBucketResult"),
         (probe.request("GET", probe.path(), "location"), "LocationConstraint"),
         (probe.request("GET", "/"), "ListAllMyBucketsResult"),
         (delete_objects(probe, absent), "DeleteResult"),
@@ -136,13 +159,12 @@ def _expect_document(probe: Probe, reply: Reply, root: str, types: tuple[str, ..
 @check("HTTP-20", operation="ListObjectsV2")
 def times_name_one_instant(probe: Probe) -> None:
     """Last-Modified is an IMF-fixdate, XML has milliseconds, and both name the same instant."""
-    key = probe.given_object()
-    header = probe.head(key).expect("200").need("last-modified")
+    seen = _seen(probe)
+    header = seen.head.expect("200").need("last-modified")
     require(_IMF_FIXDATE.fullmatch(header), f"Last-Modified: expected an IMF-fixdate, got {header!r}")
-    equal(probe.get(key).expect("200").need("last-modified"), header, "Last-Modified of GET beside HEAD's")
-    for query in ((("list-type", "2"),), ()):
-        page = probe.request("GET", probe.path(), [*query, ("prefix", probe.prefix)]).expect("200")
-        listed = page.need_text("Contents/LastModified")
+    equal(seen.get.expect("200").need("last-modified"), header, "Last-Modified of GET beside HEAD's")
+    for page in seen.pages:
+        listed = page.expect("200").need_text("Contents/LastModified")
         require(
             _XML_TIME.fullmatch(listed),
             f"LastModified of {page.exchange.summary}: expected YYYY-MM-DDThh:mm:ss.sssZ, got {listed!r}",
@@ -154,11 +176,11 @@ def times_name_one_instant(probe: Probe) -> None:
 @check("HTTP-21", operation="PutObject")
 def etags_are_strong(probe: Probe) -> None:
     """ETags are strong and in double quotes, in headers and in XML, and the same everywhere."""
-    key = probe.key()
-    etag = probe.put(key).expect("200").etag
+    seen = _seen(probe)
+    etag = seen.put.expect("200").etag
     require(_STRONG_ETAG.fullmatch(etag), f'the ETag of PUT: expected "...", got {etag!r}')
-    for reply in (probe.get(key).expect("200"), probe.head(key).expect("200")):
+    for reply in (seen.get.expect("200"), seen.head.expect("200")):
         equal(reply.etag, etag, f"the ETag of {reply.exchange.method} beside that of PUT")
-    for query in ((("list-type", "2"),), ()):
-        page = probe.request("GET", probe.path(), [*query, ("prefix", probe.prefix)]).expect("200")
-        equal(page.text("Contents/ETag"), etag, f"the ETag in {page.exchange.summary} beside that of PUT")
+    for page in seen.pages:
+        found = page.expect("200").text("Contents/ETag")
+        equal(found, etag, f"the ETag in {page.exchange.summary} beside that of PUT")

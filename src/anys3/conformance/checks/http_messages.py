@@ -148,21 +148,39 @@ def bodiless_answers(probe: Probe) -> None:
 @check("HTTP-05", operation="GetObject")
 def own_request_id(probe: Probe) -> None:
     """Every answer has an x-amz-request-id of its own, which error documents repeat."""
-    key, missing = probe.key(), probe.key("none")
-    put = probe.put(key).expect("200")
-    _expect_ids(
-        put, probe.get(key), probe.head(key), probe.get(key, {"if-none-match": put.etag}),
-        probe.get(missing), probe.head(missing), probe.request("POST", probe.path(key)), probe.delete(key),
-        probe.list_keys(), probe.request("GET", probe.path(bucket=probe.missing_bucket)),
-    )  # fmt: skip
+    _expect_ids(*_answers(probe))
 
 
 @check("HTTP-05", operation="ListBuckets", anonymous=True)
 def own_request_id_unsigned(probe: Probe) -> None:
     """Answers to unsigned requests have an x-amz-request-id of their own too."""
+    _expect_ids(*_unsigned_answers(probe))
+
+
+def _answers(probe: Probe) -> tuple[Reply, ...]:
+    """Return answers of many kinds; asked for once for the checks of what all answers have."""
+
+    def ask() -> tuple[Reply, ...]:
+        key, missing = probe.key(), probe.key("none")
+        put = probe.put(key).expect("200")
+        return (
+            put, probe.get(key), probe.head(key), probe.get(key, {"if-none-match": put.etag}),
+            probe.get(missing), probe.head(missing), probe.request("POST", probe.path(key)),
+            probe.delete(key), probe.list_keys(),
+            probe.request("GET", probe.path(bucket=probe.missing_bucket)),
+        )  # fmt: skip
+
+    return probe.asked_once("answers of many kinds", ask)
+
+
+def _unsigned_answers(probe: Probe) -> tuple[Reply, ...]:
+    """Return answers to unsigned requests; asked for once for the checks of what all answers have."""
     path = probe.path(bucket=probe.missing_bucket)
     asked = (("GET", "/"), ("GET", path), ("HEAD", path), ("DELETE", f"{path}/k"))
-    _expect_ids(*(probe.request(method, path, identity=None) for method, path in asked))
+    return probe.asked_once(
+        "unsigned answers",
+        lambda: tuple(probe.request(method, where, identity=None) for method, where in asked),
+    )
 
 
 def _expect_ids(*replies: Reply) -> None:
@@ -182,13 +200,9 @@ def _expect_ids(*replies: Reply) -> None:
 @check("HTTP-25", operation="GetObject")
 def date_of_answers(probe: Probe) -> None:
     """Every answer has a Date, and a refusal of a wrong clock says what time it is."""
-    key = probe.key()
     late = replace(probe.main, clock_offset_s=-3600)
-    skewed = probe.request("GET", probe.path(key), identity=late)
-    _expect_dates(
-        probe.put(key), probe.get(key), probe.head(key), probe.get(probe.key("none")), probe.list_keys(),
-        probe.delete(key), skewed,
-    )  # fmt: skip
+    skewed = probe.request("GET", probe.path(probe.key("none")), identity=late)
+    _expect_dates(skewed, *_answers(probe))
     if skewed.code == "RequestTimeTooSkewed" and not skewed.text("ServerTime"):
         probe.report("RequestTimeTooSkewed has no <ServerTime>.")
 
@@ -196,8 +210,7 @@ def date_of_answers(probe: Probe) -> None:
 @check("HTTP-25", operation="ListBuckets", anonymous=True)
 def date_unsigned(probe: Probe) -> None:
     """Answers to unsigned requests have a Date; a clock that differs from ours is reported."""
-    path = probe.path(bucket=probe.missing_bucket)
-    replies = [probe.request(method, path, identity=None) for method in ("GET", "HEAD")]
+    replies = _unsigned_answers(probe)
     _expect_dates(*replies)
     off_s = (parsedate_to_datetime(replies[-1].need("date")) - datetime.now(UTC)) / timedelta(seconds=1)
     if abs(off_s) > _SKEW_S:

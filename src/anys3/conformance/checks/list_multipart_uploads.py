@@ -42,7 +42,7 @@ def _shared(probe: Probe) -> tuple[str, list[tuple[str, str]]]:
         made = [given_upload_of(probe, prefix + name) for name in _SHARED]
         return [(upload.key, upload.id) for upload in made]
 
-    return prefix, probe.ground.once(prefix, make)
+    return prefix, probe.asked_once(prefix, make)
 
 
 def _page(probe: Probe, about: str, *query: tuple[str, str]) -> Reply:

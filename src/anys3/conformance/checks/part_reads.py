@@ -58,20 +58,20 @@ def part_1_of_a_simple_object(probe: Probe) -> None:
 
 def _of_one_part(probe: Probe) -> str:
     """Return the key of an object of one part, which all checks may read and none may change; or block."""
-    key = f"{probe.ground.prefix}shared/of-one-part"
+    key = f"{probe.ground.prefix}shared/of-one-part-{probe.attempt}"
 
     def make() -> None:
         upload = given_upload_of(probe, key)
         given_end(probe, upload, (probe.given_part(upload, 1, b"the only part"),))
 
-    probe.ground.once(key, make)
+    probe.asked_once(key, make)
     return key
 
 
 def _given_claim(probe: Probe) -> str:
     """Return the key of an object in one piece, or skip where reading by part number is not claimed."""
     key = probe.shared_object(_BODY)
-    if probe.ground.once("part 2", lambda: _read(probe, "GET", key, "2")).is_one_of("501"):
+    if probe.asked_once("part 2", lambda: _read(probe, "GET", key, "2")).is_one_of("501"):
         raise Skipped("reading by part number is not claimed (501)")
     return key
 

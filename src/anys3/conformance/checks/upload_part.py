@@ -16,6 +16,7 @@ from anys3.conformance.multipart import (
     given_part_numbers,
     part_draft,
     part_etag,
+    scratch_upload,
 )
 from anys3.conformance.outcomes import Failed
 from anys3.conformance.probe import Probe, SentPart, Upload
@@ -42,8 +43,8 @@ def _md5(body: bytes) -> str:
 @check("UP-01", operation=_OPERATION, quick=True)
 def etag_is_the_md5(probe: Probe) -> None:
     """A part is stored, of zero bytes too, and its ETag is the quoted MD5 of its bytes."""
-    upload = probe.given_upload()
-    for number, body in enumerate((b"body", b""), 1):
+    upload = scratch_upload(probe)
+    for number, body in enumerate((b"body", b""), 11):
         reply = probe.put_part(upload, number, body).expect("200", about=f"a part of {len(body)} bytes")
         equal(reply.etag, part_etag(body), f"the ETag of a part of {len(body)} bytes")
 
@@ -51,7 +52,7 @@ def etag_is_the_md5(probe: Probe) -> None:
 @check("UP-02", operation=_OPERATION)
 def number_out_of_range(probe: Probe) -> None:
     """Part numbers that are no integer from 1 to 10000 are refused with 400 InvalidArgument."""
-    upload = probe.given_upload()
+    upload = scratch_upload(probe)
     with together() as each:
         for number in ("0", "10001", "-1", "one", "1.5"):
             with each():
@@ -63,7 +64,7 @@ def number_out_of_range(probe: Probe) -> None:
 @check("UP-02", operation=_OPERATION)
 def first_and_last_number(probe: Probe) -> None:
     """The part numbers 1 and 10000 are accepted."""
-    upload = probe.given_upload()
+    upload = scratch_upload(probe)
     for number in (1, 10_000):
         probe.put_part(upload, number).expect("200", about=f"a part with the number {number}")
 
@@ -96,7 +97,7 @@ def ended_or_anothers_upload(probe: Probe) -> None:
 @check("UP-03", operation=_OPERATION, needs=("buckets",))
 def upload_of_another_bucket(probe: Probe) -> None:
     """An upload id is good for its own bucket only."""
-    upload = probe.given_upload()
+    upload = scratch_upload(probe)
     other = Upload(probe.aside(), upload.key, upload.id)
     _expect_no_upload(probe, other, "a part sent to another bucket than its upload's")
 
@@ -196,7 +197,7 @@ def cut_part(probe: Probe) -> None:
 @check("UP-07", operation=_OPERATION)
 def five_gib_are_let_in(probe: Probe) -> None:
     """A part of 5 GiB, announced by its Content-Length, is asked for with 100 Continue."""
-    draft = part_draft(probe, probe.given_upload(), 1, MAX_PART, expect="100-continue")
+    draft = part_draft(probe, scratch_upload(probe), 13, MAX_PART, expect="100-continue")
     reply = probe.send_head(draft, _PATIENCE_S)
     got = "nothing" if reply is None else reply.said
     require(got == "100", f"the head of a part of 5 GiB: expected 100 Continue, got {got}")
@@ -205,7 +206,7 @@ def five_gib_are_let_in(probe: Probe) -> None:
 @check("UP-07", operation=_OPERATION)
 def more_is_refused(probe: Probe) -> None:
     """A part of one byte more than 5 GiB is refused with 400 EntityTooLarge, before its body is sent."""
-    draft = part_draft(probe, probe.given_upload(), 1, MAX_PART + 1, expect="100-continue")
+    draft = part_draft(probe, scratch_upload(probe), 14, MAX_PART + 1, expect="100-continue")
     reply = probe.send_head(draft, _PATIENCE_S, is_final=True)
     if reply is None:
         raise Failed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from anys3.conformance.multipart import UNKNOWN_ID, copy_part, expect_completes
+from anys3.conformance.multipart import UNKNOWN_ID, copy_part, expect_completes, scratch_upload
 from anys3.conformance.probe import Probe, SentPart, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import equal, require
@@ -31,7 +31,7 @@ def _expect_copied(probe: Probe, source: str, span: str, body: bytes, about: str
 def answer_of_a_copy(probe: Probe) -> None:
     """The answer is a CopyPartResult with ETag and LastModified."""
     source = _given_source(probe)
-    reply = copy_part(probe, probe.given_upload(), source).expect("200", about="copy of a part")
+    reply = copy_part(probe, scratch_upload(probe), source, number=21).expect("200", about="copy of a part")
     equal(reply.xml.tag, "CopyPartResult", "the root of the answer to a copied part")
     modified = reply.need_text("LastModified")
     require(_TIME.fullmatch(modified), f"LastModified of a copied part: expected UTC time, got {modified!r}")
@@ -49,7 +49,8 @@ def source_is_decoded_once(probe: Probe) -> None:
 def source_without_slash(probe: Probe) -> None:
     """The source may be written without its leading slash, as boto3 does."""
     source = _given_source(probe).removeprefix("/")
-    copy_part(probe, probe.given_upload(), source).expect("200", about="copy of a source written bucket/key")
+    reply = copy_part(probe, scratch_upload(probe), source, number=22)
+    reply.expect("200", about="copy of a source written bucket/key")
 
 
 @check("UPC-02", operation=_OPERATION)
@@ -81,12 +82,12 @@ def one_byte(probe: Probe) -> None:
 def _expect_refused(probe: Probe, spans: tuple[str, ...], *expected: str) -> None:
     """Copy with ranges that must be refused."""
     source = _given_source(probe)
-    upload = probe.given_upload()
+    upload = scratch_upload(probe)
     with together() as each:
         for span in spans:
             with each():
                 about = f"copy of a part with x-amz-copy-source-range: {span} of 1,024 bytes"
-                copy_part(probe, upload, source, span).expect(*expected, about=about)
+                copy_part(probe, upload, source, span, number=23).expect(*expected, about=about)
 
 
 @check("UPC-04", operation=_OPERATION)
@@ -106,13 +107,13 @@ def range_beyond_the_end(probe: Probe) -> None:
 @check("UPC-06", operation=_OPERATION)
 def missing_source(probe: Probe) -> None:
     """A source bucket that does not exist is 404 NoSuchBucket, a source key 404 NoSuchKey."""
-    upload = probe.given_upload()
+    upload = scratch_upload(probe)
     with together() as each:
         with each():
-            reply = copy_part(probe, upload, probe.path("key", probe.missing_bucket))
+            reply = copy_part(probe, upload, probe.path("key", probe.missing_bucket), number=24)
             reply.expect("404 NoSuchBucket", about="copy of a part from a missing bucket")
         with each():
-            reply = copy_part(probe, upload, probe.path(probe.key("missing")))
+            reply = copy_part(probe, upload, probe.path(probe.key("missing")), number=24)
             reply.expect("404 NoSuchKey", about="copy of a part from a missing key")
 
 
