@@ -119,7 +119,6 @@ for _check_name, _field in (
     ("CONDR-04/if-unmodified-since", "if_unmodified_since"),
 ):
     breaks(_check_name, overlooking("GetObject", _field))
-    breaks(_check_name, overlooking("HeadObject", _field))
 
 breaks("CONDR-01/if-match", patched("If-Match wants quotes", f"{_WHERE}._matches_strongly", quoted_only))
 breaks(

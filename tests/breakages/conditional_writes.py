@@ -190,7 +190,7 @@ breaks(
         "PreconditionFailed",
     ),
 )
-breaks("CONDW-08/written-meanwhile", overlooking("CompleteMultipartUpload", "if_none_match"))
+breaks("CONDW-08/written-meanwhile", overlooking("CompleteMultipartUpload", "if_match"))
 for _check in ("CONDW-08/written-meanwhile", "CONDW-08/deleted-meanwhile"):
     breaks(_check, saying("InternalError", instead_of="ConditionalRequestConflict"))
     breaks(_check, accepting("ConditionalRequestConflict"))

@@ -28,7 +28,7 @@ from tests.broken_servers import (
 )
 
 _COMPLETING = "anys3.operations.complete_multipart_upload"
-_PARTS = ("CK-07/value-of-two-parts", "CK-07/value-of-one-part")
+_PARTS = "CK-07/value-of-two-parts"
 _resolve, _composite = checksums.resolve_type, checksums.composite
 
 

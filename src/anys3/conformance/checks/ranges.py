@@ -14,7 +14,6 @@ from anys3.conformance.together import together
 _OPERATION = "GetObject"
 _DIGITS = b"0123456789"
 _OTHER_ETAG = '"00000000000000000000000000000000"'
-_LONG_AGO = "Thu, 01 Jan 1998 00:00:00 GMT"
 _FAR_BEHIND = (1 << 63) - 2
 """What the SDK for Java asks for as the last byte of a range without an end."""
 _HEADERS = {"content-type": "text/x-a3", "cache-control": "no-cache", "x-amz-meta-a3": "1"}
@@ -63,7 +62,7 @@ def head_of_a_range(probe: Probe) -> None:
 @check("RNG-02", operation=_OPERATION)
 def open_or_clipped_end(probe: Probe) -> None:
     """A range without an end, or with one behind the object's, ends with the object."""
-    _expect_each(probe, ("bytes=7-", 7, 9), ("bytes=8-10", 8, 9), (f"bytes=5-{_FAR_BEHIND}", 5, 9))
+    _expect_each(probe, ("bytes=7-", 7, 9), (f"bytes=5-{_FAR_BEHIND}", 5, 9))
 
 
 @check("RNG-03", operation=_OPERATION)
@@ -77,7 +76,7 @@ def behind_the_end(probe: Probe) -> None:
     """A range that begins behind the last byte, or of no bytes, is refused with 416 InvalidRange."""
     key = probe.shared_object(_DIGITS)
     with together() as each:
-        for span in ("bytes=10-", "bytes=10-20", "bytes=-0"):
+        for span in ("bytes=10-20", "bytes=-0"):
             with each():
                 reply = _read(probe, key, span)
                 reply.expect("416 InvalidRange", about=f"GET of 10 bytes with Range: {span}")
@@ -116,12 +115,12 @@ def ignored_ranges(probe: Probe) -> None:
 @check("RNG-06", operation=_OPERATION)
 def same_object(probe: Probe) -> None:
     """A range has the ETag, date, metadata and type of the whole object, and its bytes are a slice of it."""
-    body = filler("RNG-06", 60_000)
+    body = filler("RNG-06", 20_000)
     key = probe.shared_object(body, _HEADERS)
-    whole, part = probe.get(key).expect("200"), _read(probe, key, "bytes=12345-54321")
+    whole, part = probe.get(key).expect("200"), _read(probe, key, "bytes=5000-17999")
     part.expect("206", about="GET of a range")
     equal(whole.body, body, "the body of GET")
-    equal(part.body, body[12345:54322], "the body of bytes=12345-54321")
+    equal(part.body, body[5000:18000], "the body of bytes=5000-17999")
     for name in _SAME:
         equal(part.header(name), whole.need(name), f"{name} of a range, compared with the whole")
 
@@ -132,7 +131,7 @@ def if_range(probe: Probe) -> None:
     key = probe.shared_object(_DIGITS)
     head = probe.head(key).expect("200")
     date = head.need("last-modified")
-    trials = ((head.etag, "206"), (date, "206"), (_OTHER_ETAG, "200"), (_LONG_AGO, "200"))
+    trials = ((head.etag, "206"), (date, "206"), (_OTHER_ETAG, "200"))
     if head.header("date") == date:
         time.sleep(_RESOLUTION_S)  # a date may not be trusted before its second is over
     with together() as each:
@@ -159,16 +158,12 @@ def safe_resume(probe: Probe) -> None:
 
 @check("RNG-09", operation=_OPERATION)
 def over_part_boundaries(probe: Probe) -> None:
-    """Ranges that end at, begin at or cross the boundary of two parts are right; 4 GiB are not tried."""
+    """Ranges that begin at or cross the boundary of two parts are right; 4 GiB are not tried."""
     bodies = filler("RNG-09"), b"the last part"
     key = probe.given_multipart_object(*bodies)
     whole = b"".join(bodies)
     with together() as each:
-        for first, last in (
-            (MIN_PART - 3, MIN_PART - 1),
-            (MIN_PART, MIN_PART + 2),
-            (MIN_PART - 3, MIN_PART + 2),
-        ):
+        for first, last in ((MIN_PART, MIN_PART + 2), (MIN_PART - 3, MIN_PART + 2)):
             with each():
                 span = f"bytes={first}-{last}"
                 reply = _read(probe, key, span).expect("206", about=f"GET with Range: {span}")
@@ -179,12 +174,9 @@ def over_part_boundaries(probe: Probe) -> None:
 def no_checksum_of_the_whole(probe: Probe) -> None:
     """A range that is shorter than the object is sent without the checksum of the whole object."""
     key = probe.shared_object(_DIGITS, {"x-amz-checksum-crc32": crc32(_DIGITS)})
-    headers = {"range": "bytes=0-8", "x-amz-checksum-mode": "ENABLED"}
-    with together() as each:
-        for reply in (probe.get(key, headers), probe.head(key, headers)):
-            with each():
-                about = f"{reply.exchange.method} of 9 of 10 bytes with x-amz-checksum-mode: ENABLED"
-                reply.expect("206", about=about)
-                found = [name for name, _ in reply.answer.headers if name.startswith("x-amz-checksum-")]
-                found = [name for name in found if not name.endswith(("-type", "-algorithm"))]
-                equal(found, [], f"the checksums in the answer to {about}")
+    reply = _read(probe, key, "bytes=0-8", {"x-amz-checksum-mode": "ENABLED"})
+    about = "GET of 9 of 10 bytes with x-amz-checksum-mode: ENABLED"
+    found = [name for name, _ in reply.expect("206", about=about).answer.headers]
+    found = [name for name in found if name.startswith("x-amz-checksum-")]
+    found = [name for name in found if not name.endswith(("-type", "-algorithm"))]
+    equal(found, [], f"the checksums in the answer to {about}")

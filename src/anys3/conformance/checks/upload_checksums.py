@@ -33,7 +33,6 @@ _TYPES: tuple[tuple[ChecksumAlgorithm, str, str], ...] = (
     ("SHA1", "", COMPOSITE),
     ("SHA256", "", COMPOSITE),
     ("CRC64NVME", "", FULL_OBJECT),
-    ("CRC32", FULL_OBJECT, FULL_OBJECT),
     ("CRC32C", FULL_OBJECT, FULL_OBJECT),
 )
 """Algorithm, the type that is asked for, and the one that the upload must have."""
@@ -91,32 +90,19 @@ def value_of_two_parts(probe: Probe) -> None:
     equal(head.header(TYPE), COMPOSITE, f"{TYPE} of {about}")
 
 
-@check("CK-07", operation=_COMPLETE)
-def value_of_one_part(probe: Probe) -> None:
-    """The COMPOSITE checksum of an object of one part is that of its digest, with -1 behind it."""
-    upload = probe.given_upload(headers={ALGORITHM: "SHA256"})
-    part = put_part(probe, upload, 1, CONTENT, "SHA256")
-    about = "an object of one part with a COMPOSITE SHA256"
-    complete(probe, upload, [part], "SHA256").expect("200", about=f"completion of {about}")
-    head = probe.head(upload.key, ENABLED).expect("200")
-    expect_checksum(head, "SHA256", composite_of("SHA256", CONTENT), about)
-
-
 @check("CK-08", operation="UploadPart")
 def algorithm_of_a_part(probe: Probe) -> None:
     """A part's checksum must be of the upload's algorithm; where there is none, any will do."""
     declared = probe.given_upload("declared", {ALGORITHM: CRC32})
     free = probe.given_upload("free")
     sha256 = {header_of("SHA256"): value_of("SHA256", CONTENT)}
-    crc32 = {header_of(CRC32): value_of(CRC32, CONTENT)}
     with together() as each:
         with each():
             reply = probe.put_part(declared, 1, CONTENT, sha256)
             reply.expect(_INVALID, about="a part with SHA256 of an upload with CRC32")
-        for number, headers in enumerate((sha256, crc32), 1):
-            with each():
-                reply = probe.put_part(free, number, CONTENT, headers)
-                reply.expect("200", about=f"a part with {next(iter(headers))} of an upload without checksums")
+        with each():
+            reply = probe.put_part(free, 1, CONTENT, sha256)
+            reply.expect("200", about="a part with SHA256 of an upload without checksums")
 
 
 @check("CK-09", operation=_COMPLETE)
