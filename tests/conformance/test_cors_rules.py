@@ -102,3 +102,18 @@ def test_rules_are_never_set_in_a_bucket_of_the_users(breakable: BreakableServer
             ground.is_scoped = False
     kinds = {result.check: result.outcome for result in results}
     assert kinds == {name: Outcome.PASS if name == "CORS-03/no-origin" else Outcome.SKIP for name in RULED}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, check in checks().items() if name.startswith("CORS-") and check.is_anonymous]
+)
+def test_what_needs_no_bucket_is_judged_without_a_key(
+    breakable: BreakableServer, tmp_path: Path, name: str
+) -> None:
+    with breakable.ground(tmp_path) as ground:
+        main, ground.main = ground.main, None
+        try:
+            result = run_check(ground, checks()[name])
+        finally:
+            ground.main = main
+    assert (result.outcome, result.sentence) == (Outcome.PASS, "")
