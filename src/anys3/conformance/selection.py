@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from anys3.conformance.outcomes import Outcome
 from anys3.conformance.registry import Check, checks
 from anys3.spec import catalogue
 from anys3.spec.catalogue import Requirement, Tier
@@ -48,6 +49,18 @@ def requirements_of(tier: Tier) -> list[Requirement]:
         row
         for row in catalogue.requirements()
         if row.profile in tier.profiles and row.level != "MAY" and row.id not in unobservable()
+    ]
+
+
+def judged_of(tier: Tier, outcomes: Mapping[str, Outcome]) -> list[Requirement]:
+    """Return the requirements that a tier's verdict is over.
+
+    An optional profile that the endpoint does not offer, so that its checks were skipped, is no part of it.
+    """
+    return [
+        row
+        for row in requirements_of(tier)
+        if outcomes.get(row.id) is not Outcome.SKIP or not catalogue.profiles()[row.profile].is_optional
     ]
 
 

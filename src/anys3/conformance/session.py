@@ -168,7 +168,7 @@ class Session:
 
 def _tier_results(tiers: Mapping[str, Tier], outcomes: Mapping[str, Outcome]) -> list[TierResult]:
     return [
-        judge_tier(tier.name, tier.title, selection.requirements_of(tier), outcomes)
+        judge_tier(tier.name, tier.title, selection.judged_of(tier, outcomes), outcomes)
         for tier in tiers.values()
     ]
 
