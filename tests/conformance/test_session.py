@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -15,30 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.broken_servers import MAIN, SECOND, BreakableServer, accepting
+from tests.broken_servers import MAIN, BreakableServer, accepting
 from tests.rawclient import RawClient
 
 START_S = 30
-
-
-@pytest.fixture
-def environment(breakable: BreakableServer, tmp_path: Path) -> dict[str, str]:
-    """The environment of a user with two profiles, and nothing else of this machine's."""
-    file = tmp_path / "credentials"
-    file.write_text(
-        f"[default]\naws_access_key_id = {MAIN.access_key_id}\naws_secret_access_key = {MAIN.secret_access_key}\n"
-        f"[second]\naws_access_key_id = {SECOND.access_key_id}\n"
-        f"aws_secret_access_key = {SECOND.secret_access_key}\n"
-    )
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    return kept | {
-        "HOME": str(tmp_path),
-        "AWS_SHARED_CREDENTIALS_FILE": str(file),
-        "AWS_CA_BUNDLE": breakable.ca_file,
-        "AWS_ENDPOINT_URL": breakable.url,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_COLOR": "1",
-    }
 
 
 def check(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -61,7 +61,7 @@ def items(session: pytest.Session) -> Iterator[CheckItem]:
     except selection.UnknownSelector as error:
         raise pytest.UsageError(str(error)) from None
     for check in chosen:
-        yield CheckItem.from_parent(session, name=check.name, check=check)
+        yield CheckItem.from_parent(session, name=check.name, nodeid=f"anys3::{check.name}", check=check)
 
 
 def finish(session: pytest.Session) -> None:
