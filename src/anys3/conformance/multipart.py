@@ -6,7 +6,8 @@ import hashlib
 import zlib
 from base64 import b64encode
 
-from anys3.conformance.probe import Draft, Probe, SentPart, Upload
+from anys3.conformance.drafting import Draft
+from anys3.conformance.probe import Probe, SentPart, Upload
 from anys3.conformance.replies import Reply, equal
 
 MIN_PART = 5 << 20
@@ -87,6 +88,21 @@ def shared_upload(probe: Probe) -> tuple[Upload, list[SentPart]]:
     def make() -> tuple[Upload, list[SentPart]]:
         upload = given_upload_of(probe, key)
         return upload, [probe.given_part(upload, number, b"part %d" % number) for number in _SHARED_PARTS]
+
+    return probe.asked_once(key, make)
+
+
+def of_one_part(probe: Probe) -> tuple[str, SentPart, Reply]:
+    """Return the key of an object of one part, that part, and the answer to its completion; or block.
+
+    All checks may read the object and none may change it; whether the completion succeeded, each judges.
+    """
+    key = f"{probe.ground.prefix}shared/of one part/{probe.attempt}"
+
+    def make() -> tuple[str, SentPart, Reply]:
+        upload = given_upload_of(probe, key)
+        part = probe.given_part(upload, 1, b"the only part")
+        return key, part, probe.complete(upload, [part])
 
     return probe.asked_once(key, make)
 

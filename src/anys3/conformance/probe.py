@@ -1,4 +1,4 @@
-"""What a check is handed: keys of its own, signed and bent requests, and what it can set up.
+"""What a check is handed: keys of its own, requests, what it can set up, and what it observes.
 
 A check may create nothing but through a probe, which writes each name into the run's journal first.
 """
@@ -9,36 +9,20 @@ import contextlib
 import hashlib
 import threading
 import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
-from urllib.parse import parse_qsl, unquote
 
 from anys3.client import signing
-from anys3.client.answers import Answer
-from anys3.client.connections import Connection, ExchangeError, NoAnswer, Stalled, Unreachable
-from anys3.client.signing import STREAMING_SIGNED, Headers, encode_path, encode_query
-from anys3.conformance.exchanges import Exchange, redacted, redacted_headers, shown
-from anys3.conformance.ground import Ground, Identity, Meter
-from anys3.conformance.outcomes import Blocked, Failed, Skipped
+from anys3.client.signing import STREAMING_SIGNED, Headers, encode_path
+from anys3.conformance.asking import Asker
+from anys3.conformance.drafting import Fields, Query, pairs_of
+from anys3.conformance.exchanges import Exchange
+from anys3.conformance.outcomes import Blocked, Failed
 from anys3.conformance.replies import Reply
 
 _T = TypeVar("_T")
-_Query = Iterable[tuple[str, str]] | str
-_Fields = Mapping[str, str] | Headers
-_MAX_EXCHANGES = 60
-_CONTINUE_S = 3.0
-_PIECE_BYTES = 1 << 20
 CONTENT = b"The content of an object.\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Nobody:
-    """Stands for the identity of the run in a signature's default."""
-
-
-OWN = Nobody()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,54 +48,13 @@ class SentPart:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A request before it is sent: what it says, and the bytes of its head."""
-
-    method: str
-    target: str
-    headers: tuple[tuple[str, str], ...]
-    identity: str
-
-    @property
-    def head(self) -> bytes:
-        """The request line and header lines, with the empty line that ends them."""
-        lines = "".join(f"{name}: {value}\r\n" for name, value in self.headers)
-        return f"{self.method} {self.target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
-
-    def header(self, name: str) -> str:
-        """Return the value of a header; "" if it has none of that name."""
-        return next((value for found, value in self.headers if found == name), "")
-
-    @property
-    def signature(self) -> str:
-        """The signature in its Authorization header, the seed of a chain of chunks."""
-        return self.header("authorization").rpartition("Signature=")[2]
-
-
 @dataclass(slots=True)
-class Probe:
+class Probe(Asker):
     """What one attempt of one check works with. Its keys are its own; buckets are the run's."""
 
-    ground: Ground
-    check: str
-    attempt: int = 1
-    exchanges: list[Exchange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    meter: Meter = field(default_factory=Meter)
 
     # --- names ---------------------------------------------------------------------------------------
-
-    @property
-    def bucket(self) -> str:
-        """The bucket of the run. Other checks use it at the same time: list it by prefix."""
-        return self.ground.bucket
-
-    @property
-    def prefix(self) -> str:
-        """What all keys of this attempt begin with; it ends in a slash."""
-        slug = self.check.replace("/", "-")[:80]
-        return f"{self.ground.prefix}{slug}/{self.attempt}/"
 
     def key(self, name: str = "object") -> str:
         """Return a key of this check alone."""
@@ -127,196 +70,25 @@ class Probe:
         return self.ground.aside
 
     @property
-    def missing_bucket(self) -> str:
-        """The name of a bucket that is not there: this attempt's own, for some servers make what is missing."""
-        return f"a3-{self.ground.journal.run_id}-none-{zlib.crc32(self.prefix.encode()):08x}"
-
-    @property
     def spare(self) -> str:
         """The name of the third bucket, 63 characters long, which checks with lock="spare" make and delete."""
         return self.ground.spare
 
-    # --- who -----------------------------------------------------------------------------------------
-
-    @property
-    def main(self) -> Identity:
-        """The identity of the run. `dataclasses.replace` bends its region, service or clock."""
-        if self.ground.main is None:
-            raise Skipped("needs credentials")
-        return self.ground.main
-
-    @property
-    def second(self) -> Identity:
-        """The second identity. The check declares needs=("second",)."""
-        if self.ground.second is None:
-            raise Skipped("needs a second identity (--second-profile)")
-        return self.ground.second
-
     # --- requests --------------------------------------------------------------------------------------
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        query: _Query = (),
-        headers: _Fields = (),
-        body: bytes = b"",
-        *,
-        identity: Identity | Nobody | None = OWN,
-        payload_hash: str | None = None,
-        unsigned: _Fields = (),
-        signed_names: Iterable[str] | None = None,
-        bend: Callable[[dict[str, str]], None] | None = None,
-        host: str | None = None,
-        on: Connection | None = None,
-    ) -> Reply:
-        """Send one request and return its answer; `path` is sent as it is. See `draft` for the rest.
-
-        On an overload answer (503, 429) it is sent again, later. Raises Failed if the connection ends without
-        a whole answer. With `on`, it goes over that connection, once.
-        """
-        length = {"content-length": str(len(body))} if body or method in ("PUT", "POST") else {}
-
-        def draft() -> Draft:
-            made = self.draft(
-                method, path, query, headers, body, identity=identity, payload_hash=payload_hash,
-                unsigned=_merged(length, unsigned), signed_names=signed_names, bend=bend, host=host,
-            )  # fmt: skip
-            self._write_down(made)
-            return made
-
-        if on is not None:
-            return self._sent(draft(), body, lambda data: _exchange_on(on, data, method))
-        return self._patiently(draft, body)
-
-    def draft(
-        self,
-        method: str,
-        path: str,
-        query: _Query = (),
-        headers: _Fields = (),
-        body: bytes = b"",
-        *,
-        identity: Identity | Nobody | None = OWN,
-        payload_hash: str | None = None,
-        unsigned: _Fields = (),
-        signed_names: Iterable[str] | None = None,
-        bend: Callable[[dict[str, str]], None] | None = None,
-        host: str | None = None,
-    ) -> Draft:
-        """Return a signed request without sending it; it has no Content-Length unless a caller gives one.
-
-        `identity` None leaves it unsigned. `payload_hash` takes the place of the body's SHA-256 in
-        x-amz-content-sha256. `unsigned` headers are added after signing. `signed_names` says which headers
-        are signed. `bend` changes the headers last, signature included.
-        """
-        raw_query = query if isinstance(query, str) else encode_query(query)
-        lines = [("host", host or self.ground.endpoint.authority), *_pairs(headers)]
-        who = self.main if isinstance(identity, Nobody) else identity
-        if who is not None:
-            lines = _signed(who, method, path, raw_query, lines, body, payload_hash, signed_names)
-        lines.extend(_pairs(unsigned))
-        if bend is not None:
-            bent = dict(lines)
-            bend(bent)
-            lines = list(bent.items())
-        target = path + (f"?{raw_query}" if raw_query else "")
-        return Draft(method, target, tuple(lines), who.name if who else "nobody")
-
-    def send(self, draft: Draft, body: bytes = b"", on: Connection | None = None) -> Reply:
-        """Send a draft with these bytes as its body, as they are, over a connection of its own or `on`."""
-        self._write_down(draft)
-        if on is not None:
-            return self._sent(draft, body, lambda data: _exchange_on(on, data, draft.method))
-        with self.connect() as connection:
-            return self._sent(draft, body, lambda data: _exchange_on(connection, data, draft.method))
-
-    def send_head(self, draft: Draft, seconds: float, *, is_final: bool = False) -> Reply | None:
-        """Send the head of a draft without its body, and drop the connection after the first answer.
-
-        Returns None if the server sends none in that time: it waits for the body. With `is_final`, interim
-        answers (100) are passed over.
-        """
-        self._write_down(draft)
-
-        def exchange(data: bytes) -> Answer:
-            connection.send(data)
-            try:
-                return connection.read_answer(draft.method, seconds, final=is_final)
-            except Stalled:
-                raise _Waits from None
-
-        with self.connect() as connection:
-            try:
-                return self._sent(draft, b"", exchange)
-            except _Waits:
-                return None
-
-    def send_short(self, draft: Draft, body: bytes, seconds: float) -> Reply | None:
-        """Send a draft with fewer bytes than it announces, and end the connection.
-
-        Returns what is answered in that time, None if nothing is. Without TLS the server sees the end before
-        it answers; TLS can't be half closed, and it sees it only once this returns.
-        """
-        self._write_down(draft)
-
-        def exchange(data: bytes) -> Answer:
-            try:
-                connection.send(data)
-                if not self.ground.endpoint.is_tls:
-                    connection.end_sending()
-                return connection.read_answer(draft.method, seconds)
-            except (NoAnswer, Stalled):
-                raise _Waits from None
-
-        with self.connect() as connection:
-            try:
-                return self._sent(draft, body, exchange)
-            except _Waits:
-                self._keep(_recorded(draft, body, None, "no answer before the connection was ended", 0.0))
-                return None
-
-    def send_in_halves(self, draft: Draft, body: bytes, meanwhile: Callable[[], object]) -> Reply | None:
-        """Send half of a body, call `meanwhile`, send the rest. Returns None if no answer comes.
-
-        With `Expect: 100-continue` in the draft the server is given time to say that it has begun.
-        """
-        self._write_down(draft)
-        half = len(draft.head) + len(body) // 2
-
-        def exchange(data: bytes) -> Answer:
-            connection.send(draft.head)
-            with contextlib.suppress(Stalled):
-                if draft.header("expect"):
-                    first = connection.read_answer(draft.method, _CONTINUE_S, final=False)
-                    if first.status >= 200:
-                        return first
-            connection.send(data[len(draft.head) : half])
-            meanwhile()
-            try:
-                return _exchange_on(connection, data[half:], draft.method)
-            except (NoAnswer, Stalled):
-                raise _Waits from None
-
-        with self.connect() as connection:
-            try:
-                return self._sent(draft, body, exchange)
-            except _Waits:
-                return None
-
-    def put(self, key: str, body: bytes = CONTENT, headers: _Fields = (), query: _Query = ()) -> Reply:
+    def put(self, key: str, body: bytes = CONTENT, headers: Fields = (), query: Query = ()) -> Reply:
         """PUT an object of the run's bucket."""
         return self.request("PUT", self.path(key), query, headers, body)
 
-    def get(self, key: str, headers: _Fields = (), query: _Query = ()) -> Reply:
+    def get(self, key: str, headers: Fields = (), query: Query = ()) -> Reply:
         """GET an object of the run's bucket."""
         return self.request("GET", self.path(key), query, headers)
 
-    def head(self, key: str, headers: _Fields = (), query: _Query = ()) -> Reply:
+    def head(self, key: str, headers: Fields = (), query: Query = ()) -> Reply:
         """HEAD an object of the run's bucket."""
         return self.request("HEAD", self.path(key), query, headers)
 
-    def delete(self, key: str, headers: _Fields = (), query: _Query = ()) -> Reply:
+    def delete(self, key: str, headers: Fields = (), query: Query = ()) -> Reply:
         """DELETE an object of the run's bucket."""
         return self.request("DELETE", self.path(key), query, headers)
 
@@ -326,35 +98,6 @@ class Probe:
         own = () if "prefix" in names else (("prefix", self.prefix),)
         return self.request("GET", self.path(bucket=bucket), [("list-type", "2"), *own, *query])
 
-    def presign(
-        self,
-        method: str,
-        path: str,
-        query: Iterable[tuple[str, str]] = (),
-        headers: _Fields = (),
-        *,
-        identity: Identity | None = None,
-        expires_s: int | str = 300,
-        replaced: Mapping[str, str | None] | None = None,
-        payload_hash: str = signing.UNSIGNED_PAYLOAD,
-    ) -> str:
-        """Return path and query of a presigned URL. `replaced` bends X-Amz-* parameters before signing.
-
-        `payload_hash` is what is signed as the hash of the body (PRE-02).
-        """
-        who = identity or self.main
-        date = who.amz_date()
-        lines = [("host", self.ground.endpoint.authority), *_pairs(headers)]
-        return signing.presign(
-            method, path, query, lines, credentials=who.credentials, scope=who.scope(date), amz_date=date,
-            expires_s=expires_s, replace=replaced, payload_hash=payload_hash,
-        )  # fmt: skip
-
-    def open(self, method: str, target: str, headers: _Fields = (), body: bytes = b"") -> Reply:
-        """Send a request to a presigned URL, or nobody's: path and query as they are, nothing is signed."""
-        path, _, raw_query = target.partition("?")
-        return self.request(method, path, raw_query, headers, body, identity=None)
-
     def put_chunked(
         self,
         key: str,
@@ -362,9 +105,9 @@ class Probe:
         *,
         mode: str = STREAMING_SIGNED,
         trailers: Headers = (),
-        headers: _Fields = (),
+        headers: Fields = (),
         bend: Callable[[bytes], bytes] | None = None,
-        query: _Query = (),
+        query: Query = (),
         path: str | None = None,
     ) -> Reply:
         """PUT an aws-chunked body. `bend` damages its bytes before they are sent.
@@ -372,7 +115,7 @@ class Probe:
         x-amz-decoded-content-length, x-amz-trailer and content-encoding are added where `headers` does not
         have them; a header given as "" is left out.
         """
-        given = dict(_pairs(headers))
+        given = dict(pairs_of(headers))
         lines = {
             "content-encoding": "aws-chunked",
             "x-amz-decoded-content-length": str(sum(map(len, chunks))),
@@ -391,10 +134,6 @@ class Probe:
         has_length = any(name in ("transfer-encoding", "content-length") for name, _ in draft.headers)
         draft = draft if has_length else replace(draft, headers=(*draft.headers, length))
         return self.send(draft, wire)
-
-    def connect(self, **options: object) -> Connection:
-        """Return a connection of the check's own, closed by it. Raises Unreachable."""
-        return self.ground.dialer.connect(**options)  # type: ignore[arg-type]
 
     # --- what a check needs to be there ------------------------------------------------------------------
 
@@ -425,7 +164,7 @@ class Probe:
         self,
         name: str = "object",
         body: bytes = CONTENT,
-        headers: _Fields = (),
+        headers: Fields = (),
         *,
         bucket: str | None = None,
     ) -> str:
@@ -435,9 +174,9 @@ class Probe:
             self.request("PUT", self.path(key, bucket), (), headers, body).expect("200")
         return key
 
-    def shared_object(self, body: bytes = CONTENT, headers: _Fields = ()) -> str:
+    def shared_object(self, body: bytes = CONTENT, headers: Fields = ()) -> str:
         """Return the key of an object that all checks may read and copy, and none may change; or block."""
-        shape = repr((body, sorted(_pairs(headers)))).encode()
+        shape = repr((body, sorted(pairs_of(headers)))).encode()
         key = f"{self.ground.prefix}shared/{hashlib.sha256(shape).hexdigest()[:12]}"
 
         def make() -> None:
@@ -464,7 +203,7 @@ class Probe:
                 self._keep(exchange)
         return result
 
-    def given_upload(self, name: str = "object", headers: _Fields = ()) -> Upload:
+    def given_upload(self, name: str = "object", headers: Fields = ()) -> Upload:
         """Start a multipart upload, or block the check."""
         key = self.key(name)
         with self.setting_up("a multipart upload could not be started"):
@@ -472,24 +211,24 @@ class Probe:
             return Upload(self.bucket, key, reply.need_text("UploadId"))
 
     def given_part(
-        self, upload: Upload, number: int = 1, body: bytes = CONTENT, headers: _Fields = ()
+        self, upload: Upload, number: int = 1, body: bytes = CONTENT, headers: Fields = ()
     ) -> SentPart:
         """Upload a part, or block the check."""
         with self.setting_up("a part could not be uploaded"):
             return SentPart(number, self.put_part(upload, number, body, headers).expect("200").etag, body)
 
-    def put_part(self, upload: Upload, number: int, body: bytes = CONTENT, headers: _Fields = ()) -> Reply:
+    def put_part(self, upload: Upload, number: int, body: bytes = CONTENT, headers: Fields = ()) -> Reply:
         """UploadPart."""
         query = [("partNumber", str(number)), ("uploadId", upload.id)]
         return self.request("PUT", upload.path, query, headers, body)
 
-    def complete(self, upload: Upload, parts: Iterable[SentPart], headers: _Fields = ()) -> Reply:
+    def complete(self, upload: Upload, parts: Iterable[SentPart], headers: Fields = ()) -> Reply:
         """CompleteMultipartUpload with those parts."""
         return self.request(
             "POST", upload.path, [("uploadId", upload.id)], headers, completion_document(parts)
         )
 
-    def given_multipart_object(self, *bodies: bytes, name: str = "object", headers: _Fields = ()) -> str:
+    def given_multipart_object(self, *bodies: bytes, name: str = "object", headers: Fields = ()) -> str:
         """Make an object of those parts (5 MiB or more each but the last), or block. Returns its key."""
         upload = self.given_upload(name, headers)
         parts = [self.given_part(upload, number, body) for number, body in enumerate(bodies, 1)]
@@ -550,94 +289,6 @@ class Probe:
             raise errors[0]
         return [results[number] for number in range(len(calls))]
 
-    # --- within ------------------------------------------------------------------------------------------
-
-    def _patiently(self, make: Callable[[], Draft], body: bytes) -> Reply:
-        replies: list[Reply] = []
-
-        def ask() -> Answer:
-            draft = make()
-            replies.append(
-                self._sent(draft, body, lambda data: self.ground.pool.exchange(data, draft.method))
-            )
-            return replies[-1].answer
-
-        self.ground.patiently(ask)
-        return replies[-1]
-
-    def _sent(self, draft: Draft, body: bytes, exchange: Callable[[bytes], Answer]) -> Reply:
-        self.ground.count(draft.method, draft.target, len(body), self.meter)
-        began = time.monotonic()
-        try:
-            answer = exchange(draft.head + body)
-        except (NoAnswer, ValueError) as error:
-            self._keep(_recorded(draft, body, None, str(error), time.monotonic() - began))
-            raise Failed(
-                f"{draft.method} {draft.target[:120]}: expected an answer, got none: {error}"
-            ) from None
-        except ExchangeError as error:
-            self._keep(_recorded(draft, body, None, str(error), time.monotonic() - began))
-            if isinstance(error, Unreachable):
-                raise
-            raise Failed(f"{draft.method} {draft.target[:120]}: {error}") from None
-        self.ground.received(len(answer.body))
-        exchanged = _recorded(draft, body, answer, "", time.monotonic() - began)
-        self._keep(exchanged)
-        self._learn(draft, answer)
-        return Reply(answer, exchanged)
-
-    def _keep(self, exchange: Exchange) -> None:
-        if len(self.exchanges) < _MAX_EXCHANGES:
-            self.exchanges.append(exchange)
-
-    def _write_down(self, draft: Draft) -> None:
-        """Write what the request may create into the journal, before it is sent."""
-        if draft.method not in ("PUT", "POST"):
-            return
-        path, _, query = draft.target.partition("?")
-        bucket, _, key = path.removeprefix("/").partition("/")
-        names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
-        key = unquote(key, errors="surrogateescape")
-        if not bucket:
-            return
-        if bucket == self.missing_bucket:
-            self.ground.journal.will_create_bucket(bucket)
-        if self._is_virtual_host(draft):
-            bucket, key = draft.header("host").partition(".")[0], unquote(path[1:], errors="surrogateescape")
-        if draft.method == "PUT" and not key:
-            if not names:
-                self.ground.journal.will_create_bucket(unquote(bucket))
-        elif draft.method == "POST" and "uploads" in names and key:
-            self.ground.journal.will_create_upload(bucket, key)
-        elif key:
-            self.ground.journal.will_create_object(bucket, key)
-
-    def will_create(self, key: str, bucket: str | None = None) -> None:
-        """Write down an object that a POST form or a connection of the check's own may create."""
-        self.ground.journal.will_create_object(bucket or self.bucket, key)
-
-    def _is_virtual_host(self, draft: Draft) -> bool:
-        return draft.header("host").endswith("." + self.ground.endpoint.authority)
-
-    def _learn(self, draft: Draft, answer: Answer) -> None:
-        """Keep in mind which uploads began, and which ended."""
-        path, _, query = draft.target.partition("?")
-        bucket, _, key = path.removeprefix("/").partition("/")
-        if not key or self._is_virtual_host(draft) or not 200 <= answer.status < 300:
-            return
-        key = unquote(key, errors="surrogateescape")
-        ended = dict(parse_qsl(query)).get("uploadId")
-        if draft.method == "POST" and query.startswith("uploads"):
-            upload_id = answer.body.partition(b"<UploadId>")[2].partition(b"<")[0].decode("utf-8", "replace")
-            if upload_id:
-                self.ground.journal.created_upload(bucket, key, upload_id)
-        elif ended and draft.method in ("POST", "DELETE") and b"<Error" not in answer.body:
-            self.ground.journal.ended_upload(bucket, key, ended)
-
-
-class _Waits(Exception):
-    """The server answers nothing before it has the body."""
-
 
 def completion_document(parts: Iterable[SentPart]) -> bytes:
     """Return the body of CompleteMultipartUpload."""
@@ -648,68 +299,3 @@ def completion_document(parts: Iterable[SentPart]) -> bytes:
         '<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
         f"{rows}</CompleteMultipartUpload>"
     ).encode()
-
-
-def _signed(
-    who: Identity,
-    method: str,
-    path: str,
-    raw_query: str,
-    headers: list[tuple[str, str]],
-    body: bytes,
-    payload_hash: str | None,
-    signed_names: Iterable[str] | None,
-) -> list[tuple[str, str]]:
-    """Return the headers with x-amz-date, x-amz-content-sha256 and Authorization."""
-    given = dict(headers)
-    date = given.get("x-amz-date") or who.amz_date()
-    digest = payload_hash or given.get("x-amz-content-sha256") or hashlib.sha256(body).hexdigest()
-    lines = list(headers)
-    for name, value in (("x-amz-date", date), ("x-amz-content-sha256", digest)):
-        if name not in given:
-            lines.append((name, value))
-    if who.credentials.session_token and "x-amz-security-token" not in given:
-        lines.append(("x-amz-security-token", who.credentials.session_token))
-    authorization = signing.sign(
-        method, path, raw_query, lines, credentials=who.credentials, scope=who.scope(date), amz_date=date,
-        payload_hash=digest, signed_names=signed_names,
-    )  # fmt: skip
-    return [*lines, ("authorization", authorization)]
-
-
-def _pairs(headers: _Fields) -> list[tuple[str, str]]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return [(name.lower(), value) for name, value in pairs]
-
-
-def _merged(first: Mapping[str, str], second: _Fields) -> list[tuple[str, str]]:
-    """Return the headers of both; where both have one, the second's."""
-    pairs = _pairs(second)
-    names = {name for name, _ in pairs}
-    return [*((name, value) for name, value in first.items() if name not in names), *pairs]
-
-
-def _exchange_on(connection: Connection, data: bytes, method: str) -> Answer:
-    try:
-        for start in range(0, len(data), _PIECE_BYTES):  # each piece has its own time
-            connection.send(data[start : start + _PIECE_BYTES])
-    except NoAnswer:
-        pass  # it may have answered before it closed
-    return connection.read_answer(method)
-
-
-def _recorded(draft: Draft, body: bytes, answer: Answer | None, error: str, seconds: float) -> Exchange:
-    return Exchange(
-        draft.method,
-        redacted(draft.target),
-        draft.identity,
-        redacted_headers(draft.headers),
-        shown(body),
-        len(body),
-        answer.status if answer else 0,
-        redacted_headers(answer.headers) if answer else (),
-        shown(answer.body) if answer else "",
-        len(answer.body) if answer else 0,
-        error,
-        seconds,
-    )

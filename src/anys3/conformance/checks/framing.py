@@ -10,9 +10,10 @@ from dataclasses import replace
 
 from anys3.client.connections import Connection
 from anys3.client.signing import STREAMING_SIGNED, STREAMING_UNSIGNED_TRAILER, Credentials
+from anys3.conformance.drafting import Draft
 from anys3.conformance.ground import Identity
 from anys3.conformance.outcomes import Failed
-from anys3.conformance.probe import CONTENT, Draft, Probe
+from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, require
 
