@@ -11,6 +11,7 @@ from anys3.conformance.multipart import (
     filler,
     given_upload_of,
     multipart_etag,
+    of_one_part,
     part_etag,
 )
 from anys3.conformance.probe import Probe, SentPart, Upload
@@ -25,14 +26,13 @@ _NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 @check("CPL-01", operation=_OPERATION, quick=True)
 def answer_of_a_completion(probe: Probe) -> None:
     """The answer names Location, Bucket, Key and ETag of the object, which is there."""
-    upload = probe.given_upload("a b/c")
-    part = probe.given_part(upload, 1, b"body")
-    reply = probe.complete(upload, [part]).expect("200", about="completion of an upload of one part")
+    key, part, reply = of_one_part(probe)
+    reply.expect("200", about="completion of an upload of one part")
     equal(reply.xml.tag, "CompleteMultipartUploadResult", "the root of the answer")
-    equal((reply.text("Bucket"), reply.text("Key")), (upload.bucket, upload.key), "Bucket and Key")
+    equal((reply.text("Bucket"), reply.text("Key")), (probe.bucket, key), "Bucket and Key")
     reply.need_text("Location")
     reply.need_text("ETag")
-    probe.expect_content(upload.key, b"body", about="the object after its upload was completed")
+    probe.expect_content(key, part.body, about="the object after its upload was completed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,8 @@ def object_is_the_listed_parts(probe: Probe) -> None:
 @check("CPL-03", operation=_OPERATION)
 def etag_of_one_part(probe: Probe) -> None:
     """The ETag of an object of one part is the MD5 of that part's MD5, with -1 behind it."""
-    upload = probe.given_upload()
-    part = probe.given_part(upload, 1, b"body")
-    reply = probe.complete(upload, [part]).expect("200", about="completion of one part")
-    _expect_etag(probe, upload.key, reply, part.body)
+    key, part, reply = of_one_part(probe)
+    _expect_etag(probe, key, reply.expect("200", about="completion of one part"), part.body)
 
 
 @check("CPL-03", operation=_OPERATION)

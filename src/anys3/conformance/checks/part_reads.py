@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anys3.conformance.multipart import MIN_PART, filler, given_end, given_upload_of
+from anys3.conformance.multipart import MIN_PART, filler, of_one_part
 from anys3.conformance.outcomes import Skipped
 from anys3.conformance.probe import Probe
 from anys3.conformance.registry import check
@@ -57,14 +57,10 @@ def part_1_of_a_simple_object(probe: Probe) -> None:
 
 
 def _of_one_part(probe: Probe) -> str:
-    """Return the key of an object of one part, which all checks may read and none may change; or block."""
-    key = f"{probe.ground.prefix}shared/of-one-part-{probe.attempt}"
-
-    def make() -> None:
-        upload = given_upload_of(probe, key)
-        given_end(probe, upload, (probe.given_part(upload, 1, b"the only part"),))
-
-    probe.asked_once(key, make)
+    """Return the key of an object of one part, or block the check."""
+    key, _, reply = of_one_part(probe)
+    with probe.setting_up("a multipart upload could not be completed"):
+        reply.expect("200")
     return key
 
 

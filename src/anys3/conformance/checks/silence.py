@@ -173,7 +173,7 @@ def ignored_query_names(probe: Probe) -> None:
     """Query names that S3 does not know, and x-id, change nothing."""
     key = probe.key()
     probe.put(key, CONTENT, query=[("x-id", "PutObject")]).expect("200", about="PUT with ?x-id")
-    for query in ("unknown", "unknown=1&other=2", "x-id=GetObject"):
+    for query in ("unknown", "unknown=1&other=2&x-id=GetObject"):
         reply = probe.request("GET", probe.path(key), query).expect("200", about=f"GET with ?{query}")
         equal(reply.body, CONTENT, f"the object read with ?{query}")
     listed = probe.list_keys(("unknown", "1")).expect("200", about="a listing with an unknown parameter")
