@@ -43,6 +43,11 @@ class Peer:
     find_pids: Callable[[], list[int]] = field(repr=False)
 
     @property
+    def named_endpoint(self) -> str:
+        """Return the endpoint by its host name, for clients that take names under .localhost for this machine."""
+        return self.endpoint.replace("127.0.0.1", self.domain or "127.0.0.1")
+
+    @property
     def pids(self) -> list[int]:
         """Return its living processes."""
         return self.find_pids()

@@ -21,15 +21,15 @@ examples:
   python -m bench.peers run seaweedfs -- anys3 check {endpoint} --second-profile second
   python -m bench.peers run anys3 --tls -- aws s3 ls
   python -m bench.peers measure seaweedfs swift --to reports
-  python -m bench.peers measure anys3 --tls --to reports -- --tier 1
+  python -m bench.peers measure anys3 --to reports -- --tier 1
   python -m bench.peers run moto -- bash         a shell with the peer in its environment
 
 COMMAND finds the peer by AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION; with
 --tls also by AWS_CA_BUNDLE. In its words, {endpoint} and {version} are replaced. The profile "second" of
 AWS_SHARED_CREDENTIALS_FILE is another identity, where the peer has one. The exit code is COMMAND's.
 
-measure runs `anys3 check` against each, one after the other, and writes NAME.json and NAME.html. Its exit
-code is 0 when every run reached a verdict, whichever.
+measure runs `anys3 check` against each, one after the other, over TLS where the product is set up for it, and
+writes NAME.json and NAME.html. Its exit code is 0 when every run reached a verdict, whichever.
 """
 COMMAND_LIMIT_S = 30.0
 # The exit codes of `anys3 check` that are verdicts: conformant, not conformant, incomplete.
@@ -64,17 +64,17 @@ def _run(name: str, command: Sequence[str], *, tls: bool) -> int:
         return _wait(subprocess.Popen(words, env=peer.environment()))
 
 
-def _measure(names: Sequence[str], reports: Path, more: Sequence[str], *, tls: bool) -> int:
+def _measure(names: Sequence[str], reports: Path, more: Sequence[str]) -> int:
     reports.mkdir(parents=True, exist_ok=True)
-    is_judged = [_judge(name, reports, more, tls=tls) for name in names]
+    is_judged = [_judge(name, reports, more) for name in names]
     return 0 if all(is_judged) else 1
 
 
-def _judge(name: str, reports: Path, more: Sequence[str], *, tls: bool) -> bool:
-    """Check one product; an older report is only replaced by a whole one."""
+def _judge(name: str, reports: Path, more: Sequence[str]) -> bool:
+    """Check one product, over TLS if it can; an older report is only replaced by a whole one."""
     report = reports / f"{name}.json"
-    with peers.start(name, tls=tls) as peer:
-        command = [sys.executable, "-m", "anys3", "check", peer.endpoint, "--json", "--quiet"]
+    with peers.start(name, tls=peers.PRODUCTS[name].has_tls) as peer:
+        command = [sys.executable, "-m", "anys3", "check", peer.named_endpoint, "--json", "--quiet"]
         command += ["--product", peers.PRODUCTS[name].title, "--product-version", peer.version]
         command += ["--html", str(reports / f"{name}.html")]
         if peer.second:
@@ -127,9 +127,6 @@ def main(arguments: Sequence[str]) -> int:
     running.add_argument("--tls", action="store_true", help="speak TLS, with a certificate for s3.localhost")
     measuring = actions.add_parser("measure", help="run anys3 check against products, and keep the reports")
     measuring.add_argument("name", nargs="+", choices=peers.PRODUCTS)
-    measuring.add_argument(
-        "--tls", action="store_true", help="speak TLS, with a certificate for s3.localhost"
-    )
     measuring.add_argument("--to", type=Path, required=True, metavar="DIR", help="where the reports go")
     before, has_command, command = _split(arguments)
     chosen = parser.parse_args(before)
@@ -140,7 +137,7 @@ def main(arguments: Sequence[str]) -> int:
         if chosen.action == "install":
             return _install(chosen.name)
         if chosen.action == "measure":
-            return _measure(chosen.name, chosen.to, command, tls=chosen.tls)
+            return _measure(chosen.name, chosen.to, command)
         if not has_command or not command:
             parser.error("run needs a command after --")
         return _run(chosen.name, command, tls=chosen.tls)
