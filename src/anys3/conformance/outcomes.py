@@ -59,6 +59,10 @@ class Blocked(Exception):
     """What the check needs could not be set up."""
 
 
+class Unoffered(Blocked):
+    """What the check needs is not there: a clean 501 or 405."""
+
+
 class Skipped(Exception):
     """The check can't be tried here; the message is the reason."""
 

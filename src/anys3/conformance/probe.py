@@ -18,7 +18,7 @@ from anys3.client.signing import STREAMING_SIGNED, Headers, encode_path
 from anys3.conformance.asking import Asker
 from anys3.conformance.drafting import Fields, Query, pairs_of
 from anys3.conformance.exchanges import Exchange
-from anys3.conformance.outcomes import Blocked, Failed
+from anys3.conformance.outcomes import Absent, Blocked, Failed, Unoffered
 from anys3.conformance.replies import Reply
 
 _T = TypeVar("_T")
@@ -142,6 +142,8 @@ class Probe(Asker):
         """Failures in here block the check: they are about what it needs, not about what it is about."""
         try:
             yield
+        except Absent as error:
+            raise Unoffered(f"{what}: {error}") from None
         except Failed as error:
             raise Blocked(f"{what}: {error}") from None
 

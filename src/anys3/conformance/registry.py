@@ -31,7 +31,8 @@ class Check:
     """One check: a function that provokes and observes. Its docstring's first line says what should hold.
 
     `lock` names what it uses alone: checks of one lock run one after another. `is_anonymous` checks need no
-    key. `is_quick` marks the one of its operation that `--quick` runs.
+    key. `is_quick` marks the one of its operation that `--quick` runs. `where` is a profile without which there is
+    nothing to judge: an endpoint that does not offer it has nothing that could be wrong.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Check:
     lock: str
     is_anonymous: bool
     is_quick: bool
+    where: str = ""
 
     @property
     def level(self) -> str:
@@ -62,6 +64,7 @@ def check(
     lock: str = "",
     anonymous: bool = False,
     quick: bool = False,
+    where: str = "",
 ) -> Callable[[Callable[[Probe], None]], Callable[[Probe], None]]:
     """Make a function the check of those requirements.
 
@@ -82,7 +85,11 @@ def check(
             raise ValueError(f"{name}: unknown needs {sorted(unknown)!r}")
         if operation not in catalogue.operations():
             raise ValueError(f"{name}: unknown operation {operation!r}")
-        _CHECKS[name] = Check(name, ids, operation, title, function, frozenset(needs), lock, anonymous, quick)
+        if where and where not in catalogue.profiles():
+            raise ValueError(f"{name}: unknown profile {where!r}")
+        _CHECKS[name] = Check(
+            name, ids, operation, title, function, frozenset(needs), lock, anonymous, quick, where
+        )
         return function
 
     return register

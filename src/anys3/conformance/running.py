@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from anys3.client.connections import ExchangeError
 from anys3.conformance.ground import Ground
-from anys3.conformance.outcomes import Absent, Blocked, Failed, Outcome, Result, Skipped, Stopped
+from anys3.conformance.outcomes import Absent, Blocked, Failed, Outcome, Result, Skipped, Stopped, Unoffered
 from anys3.conformance.probe import Probe
 from anys3.conformance.registry import NEEDS, Check
 
@@ -122,6 +122,10 @@ def _tried(check: Check, probe: Probe) -> tuple[Outcome, str]:
         return (Outcome.ABSENT if check.level == "MUST" else Outcome.WARN), str(found)
     except Failed as found:
         return (Outcome.FAIL if check.level == "MUST" else Outcome.WARN), str(found)
+    except Unoffered as found:
+        if not check.where:
+            return Outcome.BLOCKED, str(found)
+        probe.report(f"nothing to judge without {check.where}, which is not offered")
     except Blocked as found:
         return Outcome.BLOCKED, str(found)
     except Skipped as found:

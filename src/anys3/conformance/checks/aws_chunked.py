@@ -299,7 +299,7 @@ def streams_of_any_length(probe: Probe) -> None:
                 equal(reply.etag, _etag(b""), f"the ETag that {about} answers")
 
 
-@check("PAY-09", operation="UploadPart")
+@check("PAY-09", operation="UploadPart", where="multipart")
 def part_in_a_stream(probe: Probe) -> None:
     """A part that is sent as a stream is stored decoded."""
     upload = probe.given_upload()

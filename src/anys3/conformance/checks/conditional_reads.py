@@ -251,7 +251,7 @@ def source_of_an_object(probe: Probe) -> None:
     _try_conditions(probe, None)
 
 
-@check("CONDC-01", operation="UploadPartCopy")
+@check("CONDC-01", operation="UploadPartCopy", where="multipart")
 def source_of_a_part(probe: Probe) -> None:
     """A part is copied if the conditions for its source are true, and refused with 412 if one is false."""
     _try_conditions(probe, probe.given_upload("copy"))
@@ -272,7 +272,7 @@ def source_etag_outweighs_date(probe: Probe) -> None:
     _weigh(probe, None)
 
 
-@check("CONDC-02", operation="UploadPartCopy")
+@check("CONDC-02", operation="UploadPartCopy", where="multipart")
 def part_source_etag_outweighs_date(probe: Probe) -> None:
     """For the source of a part's copy, what its ETag decides outweighs what its date would."""
     _weigh(probe, probe.given_upload("copy"))

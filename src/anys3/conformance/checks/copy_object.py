@@ -204,7 +204,7 @@ def same_bytes_and_md5(probe: Probe) -> None:
         equal(reply.etag, _md5_etag(body), f"the ETag of a copy of {len(body)} bytes")
 
 
-@check("COPY-10", operation="CopyObject")
+@check("COPY-10", operation="CopyObject", where="multipart")
 def md5_of_multipart_source(probe: Probe) -> None:
     """The copy of a multipart object has all its bytes, and their MD5 as its ETag."""
     first, second = b"first part " * (_MIN_PART // 11 + 1), b"the second part"

@@ -210,7 +210,7 @@ def reflects_writes(probe: Probe) -> None:
     equal(keys_of(probe, listed(probe)), [], "the keys listed right after a DELETE")
 
 
-@check("LIST-23", operation="ListObjectsV2")
+@check("LIST-23", operation="ListObjectsV2", where="multipart")
 def no_unfinished_uploads(probe: Probe) -> None:
     """Unfinished uploads and their parts are not listed."""
     probe.given_part(probe.given_upload("a/upload"))

@@ -156,7 +156,7 @@ def safe_resume(probe: Probe) -> None:
     refused.expect("412 PreconditionFailed", about=f"{about} of the object before it was overwritten")
 
 
-@check("RNG-09", operation=_OPERATION)
+@check("RNG-09", operation=_OPERATION, where="multipart")
 def over_part_boundaries(probe: Probe) -> None:
     """Ranges that begin at or cross the boundary of two parts give the right bytes."""
     bodies = filler("RNG-09"), b"the last part"
