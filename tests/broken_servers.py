@@ -33,7 +33,7 @@ from anys3.conformance.journal import Journal
 from anys3.conformance.outcomes import Result
 from anys3.conformance.registry import Check
 from anys3.conformance.running import prepare, run_check
-from anys3.model import AccessKey
+from anys3.model import AccessKey, CorsRule
 from anys3.operations import HANDLERS
 from anys3.operations.call import Call
 from anys3.protocol.http import Answer, Content, Request
@@ -41,8 +41,11 @@ from anys3.protocol.payload import PLAIN
 from anys3.server import listeners, platform, tls
 from anys3.server.application import Application, Service
 from anys3.server.bodies import BufferedBody
+from anys3.server.buckets import make_wanted
+from anys3.server.config import parse_bucket
 from anys3.server.limits import Limits as ServerLimits
 from anys3.server.serving import serve
+from anys3.server.strictness import parse_profiles
 from anys3.spec.catalogue import Operation
 from anys3.spec.errors import S3Error
 from anys3.store.memory import MemoryStore
@@ -51,6 +54,8 @@ from anys3.wire import binding
 HOST = "s3.localhost"
 MAIN = Credentials("AKIACHECKMAIN0000001", "main/secret+of/the/check+000000000000001")
 SECOND = Credentials("AKIACHECKSECOND00002", "second/secret+of/the/check+0000000000002")
+RULED, ORIGIN = "ruled", "https://app.example"
+"""A bucket with CORS rules of the operator, and the origin that they allow to GET."""
 START_S = 30
 TIMEOUT_S = 3.0
 """For answers in tests: a broken server may stall, and is on this machine."""
@@ -77,7 +82,7 @@ class BreakableServer:
     `breaking` changes it for the time of a `with` block.
     """
 
-    def __init__(self, folder: Path, *, is_tls: bool = True) -> None:
+    def __init__(self, folder: Path, *, is_tls: bool = True, profiles: str = "") -> None:
         self.ca_file = ""
         self.context: ssl.SSLContext | None = None
         if is_tls:
@@ -89,6 +94,11 @@ class BreakableServer:
         self.sockets = listeners.bind("127.0.0.1", 0)
         self.port = self.sockets[0].getsockname()[1]
         self.url = f"{'https' if is_tls else 'http'}://{HOST}:{self.port}"
+        self.service = Service(domains=(HOST.encode(),))
+        if profiles:  # the strict mode of `anys3 serve`
+            self.service = replace(
+                self.service, profiles=parse_profiles(profiles), annex=frozenset(), allow_sigv2=False
+            )
         self.ready = threading.Event()
         self.run_numbers = itertools.count()
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -123,7 +133,12 @@ class BreakableServer:
                 created_ms=0,
             )
         )
-        self.app = BreakableApplication(store, Service(domains=(HOST.encode(),)))
+        await make_wanted(store, [parse_bucket(RULED)], 0)
+        ruled = await store.bucket(RULED)
+        assert ruled is not None
+        rule = CorsRule((ORIGIN,), ("GET",), ("*",), ("ETag", "x-amz-request-id"))
+        await store.update_bucket(replace(ruled, operator_cors=(rule,)))
+        self.app = BreakableApplication(store, self.service)
         limits = ServerLimits(drain_s=1.0)
         await serve(self.app, self.sockets, self.context, self.stop, limits, on_ready=self.ready.set)
 

@@ -125,7 +125,10 @@ def _add_identity(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--bucket", metavar="B", help="use this bucket, and make none")
     group.add_argument("--prefix", default="", metavar="P", help="keep all keys under this (with --bucket)")
     group.add_argument(
-        "--cors-origin", metavar="ORIGIN", help="an origin that the operator's CORS rules of --bucket allow"
+        "--cors-origin", metavar="ORIGIN", help="an origin that the operator's CORS rules allow to GET"
+    )
+    group.add_argument(
+        "--cors-bucket", metavar="B", help="the bucket with these rules, if they are not every bucket's"
     )
     group.add_argument("--ca-file", metavar="FILE", help="trust these authorities (default: AWS_CA_BUNDLE)")
     group.add_argument("--timeout", type=_seconds, default=30.0, metavar="SECONDS",

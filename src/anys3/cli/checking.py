@@ -73,6 +73,7 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         limits=Limits(arguments.max_requests or 100_000, arguments.max_seconds),
         product=Product(arguments.product, arguments.product_version),
         cors_origin=arguments.cors_origin,
+        cors_bucket=arguments.cors_bucket,
     )
     return _run(wishes, arguments, environment)
 

@@ -22,7 +22,7 @@ _EFFECT_S = 5.0
 """Within which rules should be effective everywhere (CORSC-06); checks of CORS wait for them."""
 _NEEDED = (
     "needs CORS rules: an endpoint that has PutBucketCors, for buckets of the run's own, or an origin that the "
-    "operator's rules for the bucket allow (--cors-origin)"
+    "operator's rules allow (--cors-origin, and --cors-bucket if they are those of another bucket)"
 )
 
 
@@ -83,7 +83,8 @@ def given_rules(probe: Probe) -> Ruled:
             probe.ground.once("CORS rules", lambda: _set(probe, bucket))
             return Ruled(bucket, origin_of(probe), is_own=True)
     if probe.ground.cors_origin:
-        return Ruled(probe.bucket, probe.ground.cors_origin, is_own=False)
+        bucket = probe.ground.cors_bucket or probe.bucket
+        return Ruled(bucket, probe.ground.cors_origin, is_own=False)
     raise Skipped(_NEEDED)
 
 

