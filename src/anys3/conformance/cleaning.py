@@ -28,8 +28,10 @@ from anys3.conformance.replies import Reply
 _BATCH = 500
 _THREADS = 8
 _ROUNDS = 50
-# Keys that are cleaned as paths, and what a document can't hold everywhere, go one by one.
-_BATCHED = re.compile(r"(?!.*(?://|/\.{1,2}(?:/|$)|/$|^/))[\u0020-\ud7ff]+")
+# What a document can't hold goes one by one. Keys that some servers refuse or take for paths have batches of
+# their own: where one is not deleted, the plain ones are.
+_PLAIN = re.compile(r"(?!.*(?://|/\.{1,2}(?:/|$)|/$|^/))[\u0020-\ud7ff]+")
+_ODD = re.compile("[\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 
 
 @dataclass(slots=True)
@@ -137,8 +139,10 @@ class _Cleaner:
             if Journal.is_of_run(self._run_id, bucket, key):
                 rows.setdefault(bucket, []).append(key)
         for bucket, keys in rows.items():
-            rest = [key for key in keys if not _BATCHED.fullmatch(key)]
-            for batch in _batches(key for key in keys if _BATCHED.fullmatch(key)):
+            plain = [key for key in keys if _PLAIN.fullmatch(key)]
+            odd = [key for key in keys if _ODD.fullmatch(key) and not _PLAIN.fullmatch(key)]
+            rest = [key for key in keys if not _ODD.fullmatch(key)]
+            for batch in [*_batches(plain), *_batches(odd)]:
                 rest += self._delete_batch(bucket, batch)
             list(threads.map(lambda key, bucket=bucket: self._delete_object(bucket, key), rest))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 from anys3.client.signing import (
     STREAMING_SIGNED,
@@ -18,6 +19,7 @@ from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
 from anys3.protocol import checksums
 
+_T = TypeVar("_T")
 CHUNKS = (b"a" * 8192, b"b" * 8192, b"the end")
 BODY = b"".join(CHUNKS)
 CRC32 = "x-amz-checksum-crc32"
@@ -40,33 +42,41 @@ def stream(
     key: str = "object",
     bend: Callable[[bytes], bytes] | None = None,
     headers: Mapping[str, str] | None = None,
+    path: str | None = None,
 ) -> Reply:
     """PUT those chunks in a streaming mode, with a trailer of their CRC32 where the mode has one."""
     trailers = [(CRC32, crc32(b"".join(chunks)))] if mode.endswith("TRAILER") else []
     return probe.put_chunked(
-        probe.key(key), chunks, mode=mode, trailers=trailers, headers=headers or {}, bend=bend
+        probe.key(key), chunks, mode=mode, trailers=trailers, headers=headers or {}, bend=bend, path=path
     )
+
+
+def _whole(probe: Probe, mode: str) -> tuple[str, Reply]:
+    """Return the key and the answer of a stream that is right in that mode, sent once for all checks."""
+    key = f"{probe.ground.prefix}shared/streams/{probe.attempt}/{mode.lower()}"
+    return key, probe.asked_once(key, lambda: stream(probe, mode, path=probe.path(key)))
 
 
 def _modes(probe: Probe) -> list[str]:
     """Return the streaming modes that the server takes; PAY-05 to PAY-07 judge whether it takes all.
 
-    They are tried once a run. Raises Blocked: it takes none.
+    Raises Blocked: it takes none.
     """
-
-    def taken() -> list[str]:
-        replies = {mode: stream(probe, mode, key="control") for mode in _MODES}
-        if any(reply.is_one_of("500", "503", "429") for reply in replies.values()):
-            raise Blocked("no stream could be tried: the server is overloaded")
-        modes = [mode for mode, reply in replies.items() if reply.status == 200]
-        if not modes:
-            raise Blocked("no stream is accepted in any mode")
-        return modes
-
-    found = probe.ground.once("streaming modes", taken)
+    replies = {mode: _whole(probe, mode)[1] for mode in _MODES}
+    if any(reply.is_one_of("500", "503", "429") for reply in replies.values()):
+        raise Blocked("no stream could be tried: the server is overloaded")
+    found = [mode for mode, reply in replies.items() if reply.status == 200]
+    if not found:
+        raise Blocked("no stream is accepted in any mode")
     if missing := [mode for mode in _MODES if mode not in found]:
         probe.report(f"not tried in modes that the server does not take: {', '.join(missing)}")
     return found
+
+
+def _in_turn(modes: Sequence[str], faults: Sequence[_T]) -> Iterator[tuple[str, _T]]:
+    """Yield each fault with a mode and each mode with a fault, in turn: the frame is the same in all."""
+    for number in range(max(len(modes), len(faults))):
+        yield modes[number % len(modes)], faults[number % len(faults)]
 
 
 def _etag(data: bytes) -> str:
@@ -103,9 +113,16 @@ def _expect_refused(
     _expect_nothing(probe)
 
 
+def _read(probe: Probe, mode: str) -> tuple[Reply, Reply]:
+    """Return the answers to a stream and to a GET of its object, which must be the bytes that were meant."""
+    key, put = _whole(probe, mode)
+    put.expect("200", about=f"PUT with {mode}")
+    about = f"the object that was sent with {mode}"
+    return put, probe.asked_once(f"GET {key}", lambda: probe.expect_content(key, BODY, about))
+
+
 def _expect_stored(probe: Probe, mode: str) -> None:
-    stream(probe, mode).expect("200", about=f"PUT with {mode}")
-    probe.expect_content(probe.key(), BODY, about=f"the object that was sent with {mode}")
+    _read(probe, mode)
 
 
 @check("PAY-05", operation="PutObject")
@@ -224,10 +241,10 @@ def decoded_length_is_required(probe: Probe) -> None:
 @check("PAY-08", operation="PutObject")
 def decoded_length_must_be_true(probe: Probe) -> None:
     """A stream of more or fewer bytes than `x-amz-decoded-content-length` says is refused."""
-    for mode in _modes(probe):
-        for size in (len(BODY) - 1, len(BODY) + 1):
-            reply = stream(probe, mode, headers={"x-amz-decoded-content-length": str(size)})
-            reply.expect(_INCOMPLETE, about=f"{mode} of {len(BODY)} bytes, announced as {size}")
+    sizes = (len(BODY) - 1, len(BODY) + 1)
+    for mode, size in _in_turn(_modes(probe), sizes):
+        reply = stream(probe, mode, headers={"x-amz-decoded-content-length": str(size)})
+        reply.expect(_INCOMPLETE, about=f"{mode} of {len(BODY)} bytes, announced as {size}")
     probe.expect_no_object(probe.key(), about="the object of a refused stream")
 
 
@@ -246,28 +263,24 @@ def empty_chunk_is_required(probe: Probe) -> None:
 @check("PAY-08", operation="PutObject")
 def line_ends_are_required(probe: Probe) -> None:
     """A stream without the CRLF after a chunk is refused."""
-    for mode in _modes(probe):
-        _refused(probe, mode, _replaced(b"b\r\n", b"b"), "no CRLF after a chunk", _INCOMPLETE)
-    _expect_nothing(probe)
+    mode = _modes(probe)[-1]  # the frame is the same in all
+    _expect_refused(probe, mode, _replaced(b"b\r\n", b"b"), "no CRLF after a chunk", _INCOMPLETE)
 
 
 @check("PAY-08", operation="PutObject")
 def early_end(probe: Probe) -> None:
     """A stream that ends within a chunk or a chunk's line is refused, whichever byte is the last."""
-    for mode in _modes(probe):
-        for mark, cut in ((b"bbb", 100), (b"the end", 3), (b"2000", 2)):
-            bend = partial(_cut_behind, mark, cut)
-            _refused(probe, mode, bend, "an early end", _INCOMPLETE)
+    for mode, (mark, cut) in _in_turn(_modes(probe), ((b"bbb", 100), (b"the end", 3), (b"2000", 2))):
+        _refused(probe, mode, partial(_cut_behind, mark, cut), "an early end", _INCOMPLETE)
     _expect_nothing(probe)
 
 
 @check("PAY-08", operation="PutObject")
 def bytes_without_framing(probe: Probe) -> None:
     """A body that is not framed at all is refused where a stream was announced."""
-    for mode in _modes(probe):
-        for raw in (b"", BODY):
-            bend = partial(_replaced_by, raw)
-            _refused(probe, mode, bend, "a body without chunks", "400", "403")
+    modes = _modes(probe)
+    for mode, raw in ((modes[0], b""), *((mode, BODY) for mode in modes)):
+        _refused(probe, mode, partial(_replaced_by, raw), "a body without chunks", "400", "403")
     _expect_nothing(probe)
 
 
@@ -275,12 +288,11 @@ def bytes_without_framing(probe: Probe) -> None:
 def bytes_etag_and_size(probe: Probe) -> None:
     """What is stored of a stream, its ETag and its sizes are those of the decoded bytes."""
     for mode in _modes(probe):
-        key = mode.lower()
-        put = stream(probe, mode, key=key).expect("200", about=f"PUT with {mode}")
+        put, got = _read(probe, mode)
         equal(put.etag, _etag(BODY), f"the ETag that PUT with {mode} answers")
-        got = probe.expect_content(probe.key(key), BODY, about=f"the object that was sent with {mode}")
         equal(got.etag, _etag(BODY), f"the ETag of the object that was sent with {mode}")
-    listed = probe.list_keys(("prefix", probe.key("streaming"))).expect("200", about="the list of them")
+    prefix = _whole(probe, mode)[0].removesuffix(mode.lower())
+    listed = probe.list_keys(("prefix", prefix)).expect("200", about="the list of them")
     equal(set(listed.texts("Contents/Size")), {str(len(BODY))}, "the Size of each in the list")
     equal(set(listed.texts("Contents/ETag")), {_etag(BODY)}, "the ETag of each in the list")
 
@@ -293,10 +305,8 @@ def streams_of_any_length(probe: Probe) -> None:
             body = b"".join(chunks)
             about = f"{mode} of {len(body)} bytes"
             reply = stream(probe, mode, chunks).expect("200", about=f"PUT with {about}")
-            if body:
-                probe.expect_content(probe.key(), body, about=about)
-            else:
-                equal(reply.etag, _etag(b""), f"the ETag that {about} answers")
+            equal(reply.etag, _etag(body), f"the ETag that {about} answers")
+    probe.expect_content(probe.key(), body, about=about)
 
 
 @check("PAY-09", operation="UploadPart", where="multipart")
