@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 
 from anys3.cli import output
-from anys3.cli.checking import CANNOT_BEGIN, dialer_of, identities
+from anys3.cli.check_callers import CANNOT_BEGIN, dialer_of, identities
 from anys3.client.connections import Dialer
 from anys3.client.credentials import NoCredentials
 from anys3.conformance import callers

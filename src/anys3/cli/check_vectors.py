@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import FrameType
 
 from anys3.cli import output
-from anys3.cli.checking import CANNOT_BEGIN, dialer_of, identities, write_file
+from anys3.cli.check_callers import CANNOT_BEGIN, dialer_of, identities
 from anys3.client.credentials import NoCredentials
 from anys3.conformance import callers
 from anys3.conformance.journal import Journal
@@ -61,7 +61,7 @@ def run(url: str, arguments: argparse.Namespace, environment: Mapping[str, str])
         journal.close(is_clean=is_whole and not any(each.warnings for each in found))
     output.remark(results.summary(found).rstrip("\n"))
     if arguments.junit is not None:
-        write_file(arguments.junit, results.to_junit(found))
+        output.write_file(arguments.junit, results.to_junit(found))
     if arguments.json:
         output.result(results.to_json(found).rstrip("\n"))
     return results.exit_code(found)

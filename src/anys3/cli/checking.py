@@ -14,10 +14,10 @@ from types import FrameType
 
 import anys3
 from anys3.cli import output
-from anys3.client.connections import Dialer
+from anys3.cli.check_callers import CANNOT_BEGIN, dialer_of, identities
 from anys3.client.credentials import NoCredentials
 from anys3.conformance import baseline, callers, selection
-from anys3.conformance.ground import Identity, Limits
+from anys3.conformance.ground import Limits
 from anys3.conformance.plan import plan
 from anys3.conformance.registry import Check, checks
 from anys3.conformance.report import Product, Report, exit_code, to_json
@@ -27,7 +27,6 @@ from anys3.server.refusals import Exit, Refusal
 from anys3.spec import catalogue, cuts
 from anys3.spec.catalogue import Tier
 
-CANNOT_BEGIN = 4
 INTERRUPTED = 130
 _ADDRESS = re.compile(r"://|[.:]|^localhost$")
 
@@ -90,31 +89,6 @@ def split_words(words: Sequence[str], environment: Mapping[str, str]) -> tuple[s
         return words[0], list(words[1:])
     found = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
     return found or None, list(words)
-
-
-def identities(
-    arguments: argparse.Namespace, environment: Mapping[str, str]
-) -> tuple[Identity | None, Identity | None]:
-    """Return who asks, and the second identity. Raises NoCredentials and Refusal."""
-    if arguments.unauthenticated:
-        return None, None
-    try:
-        return callers.identities(
-            environment,
-            profile=arguments.profile,
-            second_profile=arguments.second_profile,
-            region=arguments.region,
-        )
-    except ValueError as error:
-        raise Refusal(Exit.USAGE, f"--second-profile: {error}") from None
-
-
-def dialer_of(url: str, arguments: argparse.Namespace, environment: Mapping[str, str]) -> Dialer:
-    """Return what connects to the endpoint. Raises Refusal."""
-    try:
-        return callers.dialer(url, environment, ca_file=arguments.ca_file, timeout_s=arguments.timeout)
-    except ValueError as error:
-        raise Refusal(Exit.USAGE, str(error)) from None
 
 
 def _tiers(name_or_path: str | None) -> Mapping[str, Tier]:
@@ -285,7 +259,7 @@ def _tell(report: Report, arguments: argparse.Namespace, environment: Mapping[st
         (arguments.write_baseline, lambda found: baseline.render(found.results)),
     ):
         if path is not None:
-            write_file(path, render(report))
+            output.write_file(path, render(report))
     if arguments.json:
         output.result_json(to_json(report))
     if problems:
@@ -301,13 +275,3 @@ def _baseline_problems(report: Report, path: Path | None) -> list[str] | None:
     except (OSError, UnicodeDecodeError) as error:
         raise Refusal(Exit.USAGE, f"--baseline {path}: {error}") from None
     return baseline.problems(listed, report.results, checks())
-
-
-def write_file(path: Path, text: str) -> None:
-    """Write a report, and say so, or why not."""
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        output.remark(f"anys3: {path} could not be written: {error.strerror or error}")
-        return
-    output.remark(f"wrote {path}")

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 
 def result(text: str) -> None:
@@ -21,6 +22,16 @@ def result_json(value: object) -> None:
 def remark(text: str) -> None:
     """Tell a person something that is no result."""
     print(text, file=sys.stderr)  # noqa: T201 (this is the command line's voice)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a report, and say so, or why not."""
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        remark(f"anys3: {path} could not be written: {error.strerror or error}")
+        return
+    remark(f"wrote {path}")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

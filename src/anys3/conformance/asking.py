@@ -7,13 +7,14 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Unpack
 from urllib.parse import parse_qsl, unquote
 
 from anys3.client import signing
 from anys3.client.answers import Answer
 from anys3.client.connections import Connection, ExchangeError, NoAnswer, Stalled, Unreachable
 from anys3.client.signing import encode_query
-from anys3.conformance.drafting import OWN, Draft, Fields, Nobody, Query, merged, pairs_of, signed
+from anys3.conformance.drafting import OWN, Bending, Draft, Fields, Nobody, Query, merged, pairs_of, signed
 from anys3.conformance.exchanges import Exchange, redacted, redacted_headers, shown
 from anys3.conformance.ground import Ground, Identity, Meter
 from anys3.conformance.outcomes import Failed, Skipped
@@ -78,26 +79,19 @@ class Asker:
         headers: Fields = (),
         body: bytes = b"",
         *,
-        identity: Identity | Nobody | None = OWN,
-        payload_hash: str | None = None,
-        unsigned: Fields = (),
-        signed_names: Iterable[str] | None = None,
-        bend: Callable[[dict[str, str]], None] | None = None,
-        host: str | None = None,
         on: Connection | None = None,
+        **bending: Unpack[Bending],
     ) -> Reply:
-        """Send one request and return its answer; `path` is sent as it is. See `draft` for the rest.
+        """Send one request and return its answer; `path` is sent as it is, `bending` is `Bending`.
 
         On an overload answer (503, 429) it is sent again, later. Raises Failed if the connection ends without
         a whole answer. With `on`, it goes over that connection, once.
         """
         length = {"content-length": str(len(body))} if body or method in ("PUT", "POST") else {}
+        bending["unsigned"] = merged(length, bending.get("unsigned", ()))
 
         def draft() -> Draft:
-            made = self.draft(
-                method, path, query, headers, body, identity=identity, payload_hash=payload_hash,
-                unsigned=merged(length, unsigned), signed_names=signed_names, bend=bend, host=host,
-            )  # fmt: skip
+            made = self.draft(method, path, query, headers, body, **bending)
             self._write_down(made)
             return made
 
@@ -112,26 +106,18 @@ class Asker:
         query: Query = (),
         headers: Fields = (),
         body: bytes = b"",
-        *,
-        identity: Identity | Nobody | None = OWN,
-        payload_hash: str | None = None,
-        unsigned: Fields = (),
-        signed_names: Iterable[str] | None = None,
-        bend: Callable[[dict[str, str]], None] | None = None,
-        host: str | None = None,
+        **bending: Unpack[Bending],
     ) -> Draft:
-        """Return a signed request without sending it; it has no Content-Length unless a caller gives one.
-
-        `identity` None leaves it unsigned. `payload_hash` takes the place of the body's SHA-256 in
-        x-amz-content-sha256. `unsigned` headers are added after signing. `signed_names` says which headers
-        are signed. `bend` changes the headers last, signature included.
-        """
+        """Return a signed request without sending it; it has no Content-Length unless a caller gives one."""
         raw_query = query if isinstance(query, str) else encode_query(query)
-        lines = [("host", host or self.ground.endpoint.authority), *pairs_of(headers)]
-        who = self.main if isinstance(identity, Nobody) else identity
+        lines = [("host", bending.get("host") or self.ground.endpoint.authority), *pairs_of(headers)]
+        who = bending.get("identity", OWN)
+        who = self.main if isinstance(who, Nobody) else who
         if who is not None:
-            lines = signed(who, method, path, raw_query, lines, body, payload_hash, signed_names)
-        lines.extend(pairs_of(unsigned))
+            digest, names = bending.get("payload_hash"), bending.get("signed_names")
+            lines = signed(who, method, path, raw_query, lines, body, digest, names)
+        lines.extend(pairs_of(bending.get("unsigned", ())))
+        bend = bending.get("bend")
         if bend is not None:
             bent = dict(lines)
             bend(bent)

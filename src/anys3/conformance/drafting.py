@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
 from anys3.client import signing
 from anys3.client.signing import Headers
@@ -20,6 +21,22 @@ class Nobody:
 
 
 OWN = Nobody()
+
+
+class Bending(TypedDict, total=False):
+    """What a request may have of its own: who signs it, and what is wrong with it.
+
+    `identity` None leaves it unsigned. `payload_hash` takes the place of the body's SHA-256 in
+    x-amz-content-sha256. `unsigned` headers are added after signing. `signed_names` says which headers are
+    signed. `bend` changes the headers last, signature included. `host` takes the place of the endpoint's.
+    """
+
+    identity: Identity | Nobody | None
+    payload_hash: str | None
+    unsigned: Fields
+    signed_names: Iterable[str] | None
+    bend: Callable[[dict[str, str]], None] | None
+    host: str | None
 
 
 @dataclass(frozen=True, slots=True)
