@@ -238,9 +238,11 @@ def mended(text: str) -> str:
     return text if text.endswith("</Delete>") or "<" not in text else f"{text}</Delete>"
 
 
-breaks("DELS-08/not-well-formed", rewriting("documents are mended", mended))
-breaks(("DELS-08/no-object", "DELS-08/not-well-formed"), accepting("MalformedXML"))
-breaks(("DELS-08/no-object", "DELS-08/not-well-formed"), saying("InvalidRequest", instead_of="MalformedXML"))
+breaks("ERR-05/no-delete-document", rewriting("documents are mended", mended))
+breaks(("DELS-08/no-object", "ERR-05/no-delete-document"), accepting("MalformedXML"))
+breaks(
+    ("DELS-08/no-object", "ERR-05/no-delete-document"), saying("InvalidRequest", instead_of="MalformedXML")
+)
 
 # --- DELS-09 to DELS-11: what fails ------------------------------------------------------------------------
 

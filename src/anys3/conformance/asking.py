@@ -312,6 +312,8 @@ class Asker:
         """Keep in mind which uploads began, and which ended."""
         path, _, query = draft.target.partition("?")
         bucket, _, key = path.removeprefix("/").partition("/")
+        if bucket == self.missing_bucket and b"<Code>NoSuchBucket</Code>" in answer.body:
+            self.ground.journal.refused_bucket(bucket)
         if not key or self._is_virtual_host(draft) or not 200 <= answer.status < 300:
             return
         key = unquote(key, errors="surrogateescape")

@@ -99,6 +99,15 @@ class Journal:
         with self._lock:
             self.made.uploads.get((bucket, key), set()).discard(upload_id)
 
+    def refused_bucket(self, name: str) -> None:
+        """Note that a bucket was refused and is not there, nor anything in it. A later clean-up may ask."""
+        with self._lock:
+            self.made.buckets.pop(name, None)
+            for bucket, key in [one for one in self.made.objects if one[0] == name]:
+                del self.made.objects[bucket, key]
+            for bucket, key in [one for one in self.made.uploads if one[0] == name]:
+                del self.made.uploads[bucket, key]
+
     def close(self, *, is_clean: bool) -> None:
         """Close; the file of a run that left nothing behind is removed."""
         self._file.close()

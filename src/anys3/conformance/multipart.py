@@ -107,6 +107,16 @@ def of_one_part(probe: Probe) -> tuple[str, SentPart, Reply]:
     return probe.asked_once(key, make)
 
 
+def begun_with(probe: Probe, algorithm: str, kind: str = "") -> Reply:
+    """Return the answer to the start of an upload with a checksum algorithm and type, asked once for all checks.
+
+    Whether it succeeded, each judges; none may end it.
+    """
+    headers = {"x-amz-checksum-algorithm": algorithm, **({"x-amz-checksum-type": kind} if kind else {})}
+    path = probe.path(f"{probe.ground.prefix}shared/checksums/{algorithm}-{kind}/{probe.attempt}")
+    return probe.asked_once(path, lambda: probe.request("POST", path, "uploads", headers))
+
+
 def scratch_upload(probe: Probe) -> Upload:
     """Return an upload that any check may send parts to, and none may end or list; or block.
 

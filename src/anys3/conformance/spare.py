@@ -91,6 +91,7 @@ def refuse(
         reply.expect(*expected, about=about)
         head = probe.request("HEAD", bucket_path(name))
         head.expect("404", "400", about=f"HEAD of the bucket after a refused {about}")
+    probe.ground.journal.refused_bucket(name)
 
 
 def discard(probe: Probe, name: str) -> None:

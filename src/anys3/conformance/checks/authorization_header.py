@@ -80,7 +80,7 @@ def _expect_keys_are_signed(probe: Probe, *names: str) -> None:
 @check("AUTH-02", operation="PutObject")
 def special_characters_in_keys(probe: Probe) -> None:
     """Keys with space, `+`, `%`, `~ ' ( ) * !` and four-byte UTF-8 are signed as they are sent."""
-    _expect_keys_are_signed(probe, "a b+c", "100% %2Fb", "~'(*)!'", "\U0001f600é")
+    _expect_keys_are_signed(probe, "a b+c", "100% %2Fb ~'(*)!'", "\U0001f600é")
 
 
 @check("AUTH-02", operation="PutObject")
@@ -175,7 +175,6 @@ def amz_headers_must_be_signed(probe: Probe) -> None:
         ("x-amz-copy-source", source),
         ("x-amz-tagging", "a=b"),
         ("x-amz-acl", "private"),
-        ("x-amz-meta-a", "1"),
         ("x-amz-a3-unknown", "1"),
     ):
         reply = probe.request("PUT", probe.path(probe.key()), body=CONTENT, unsigned={name: value})

@@ -55,7 +55,7 @@ def _shown(headers: Mapping[str, str]) -> str:
     return " and ".join(f"{name}: {value}" for name, value in headers.items())
 
 
-@check("CONDR-01", operation=_OPERATION)
+@check("CONDR-01", "GET-05", operation=_OPERATION)
 def if_match(probe: Probe) -> None:
     """If-Match with the object's ETag, with or without quotes, reads it; with another it fails."""
     key, etag, _ = _given(probe)
@@ -68,7 +68,7 @@ def if_match(probe: Probe) -> None:
     )
 
 
-@check("CONDR-02", operation=_OPERATION)
+@check("CONDR-02", "GET-05", operation=_OPERATION)
 def if_none_match(probe: Probe) -> None:
     """If-None-Match with the object's ETag, with or without quotes, is a 304 with it; another reads."""
     key, etag, _ = _given(probe)
@@ -82,7 +82,7 @@ def if_none_match(probe: Probe) -> None:
             _expect_each(probe, key, ({"if-none-match": _OTHER}, "200"))
 
 
-@check("CONDR-03", operation=_OPERATION)
+@check("CONDR-03", "GET-05", operation=_OPERATION)
 def if_modified_since(probe: Probe) -> None:
     """If-Modified-Since is a 304 from the object's date on; earlier dates and those in the future read."""
     key, _, date = _given(probe)
@@ -113,7 +113,7 @@ def _later(probe: Probe, key: str, date: str) -> str:
     return format_datetime(later, usegmt=True)
 
 
-@check("CONDR-04", operation=_OPERATION)
+@check("CONDR-04", "GET-05", operation=_OPERATION)
 def if_unmodified_since(probe: Probe) -> None:
     """If-Unmodified-Since reads from the object's date on; an earlier date fails."""
     key, _, date = _given(probe)

@@ -17,7 +17,7 @@ _IF_MATCH, _IF_NONE_MATCH = "if-match", "if-none-match"
 _FAILED = "412 PreconditionFailed"
 _CONFLICT = "409 ConditionalRequestConflict"
 _ABSENT = "404 NoSuchKey"
-_WRITERS = 8
+_WRITERS = 6
 _NEW = {_IF_NONE_MATCH: "*"}
 _UNKNOWN: tuple[Mapping[str, str], ...] = (
     {_IF_MATCH: "*"},

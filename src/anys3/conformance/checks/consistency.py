@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import cycle
 
 from anys3.client.connections import Connection, Unreachable
@@ -13,42 +14,30 @@ from anys3.conformance.probe import Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
 
-_WRITERS = 8
+_WRITERS = 6
 _MAX_READS = 12
 
 
 @check("CON-01", operation="PutObject")
 def new_objects(probe: Probe) -> None:
     """A new object is there at once for GET, HEAD, listings and copies, over every address."""
-    connections = _connections(probe)
-    key, body = probe.key("a/object"), b"new"
-    # Asked for first, so that an answer of "not there" could be remembered.
-    equal(_seen(probe, key, connections), _NOTHING, "what readers see before a first PUT")
-    with next(connections) as connection, probe.setting_up("an object could not be stored"):
-        probe.request("PUT", probe.path(key), body=body, on=connection).expect("200")
-    equal(_seen(probe, key, connections), _all_see(body), "what readers see after a first PUT")
+    seen = _life(probe)
+    equal(seen.before, _NOTHING, "what readers see before a first PUT")
+    equal(seen.new, _all_see(_NEW), "what readers see after a first PUT")
 
 
-@check("CON-01", operation="PutObject")
+@check("CON-01", "LIST-21", operation="PutObject")
 def overwrites(probe: Probe) -> None:
     """An overwrite is seen at once by GET, HEAD, listings and copies, over every address."""
-    connections = _connections(probe)
-    key = probe.given_object("object", b"the first")
-    equal(_seen(probe, key, connections), _all_see(b"the first"), "what readers see before an overwrite")
-    with next(connections) as connection, probe.setting_up("an object could not be stored"):
-        probe.request("PUT", probe.path(key), body=b"overwritten", on=connection).expect("200")
-    equal(_seen(probe, key, connections), _all_see(b"overwritten"), "what readers see after an overwrite")
+    equal(_life(probe).overwritten, _all_see(_OVERWRITTEN), "what readers see after an overwrite")
 
 
-@check("CON-01", operation="DeleteObject")
+@check("CON-01", "LIST-21", operation="DeleteObject")
 def deletions(probe: Probe) -> None:
     """A deletion is seen at once by GET, HEAD, listings and copies, over every address."""
-    connections = _connections(probe)
-    key = probe.given_object("a/object", b"passing")
-    equal(_seen(probe, key, connections), _all_see(b"passing"), "what readers see before a DELETE")
-    with next(connections) as connection, probe.setting_up("an object could not be deleted"):
-        probe.request("DELETE", probe.path(key), on=connection).expect("204", "200")
-    equal(_seen(probe, key, connections), _NOTHING, "what readers see after a DELETE")
+    seen = _life(probe)
+    equal(seen.overwritten, _all_see(_OVERWRITTEN), "what readers see before a DELETE")
+    equal(seen.deleted, _NOTHING, "what readers see after a DELETE")
 
 
 @check("CON-02", "GET-08", operation="GetObject")
@@ -97,24 +86,57 @@ def same_winner(probe: Probe) -> None:
         return probe.put(key, body)
 
     for reply in probe.race(*(lambda body=body: write(body) for body in bodies)):
-        reply.expect("200", about="one of eight PUTs of a key at the same time")
+        reply.expect("200", about=f"one of {_WRITERS} PUTs of a key at the same time")
     connections = _connections(probe)
     for number in range(2):
         seen = _seen(probe, key, connections)
         winner = seen["GET"]
-        require(winner in bodies, f"a GET after eight PUTs: expected one of their bodies, got {winner!r}")
+        require(
+            winner in bodies, f"a GET after {_WRITERS} PUTs: expected one of their bodies, got {winner!r}"
+        )
         if number == 0:
             expected = _all_see(winner) if isinstance(winner, bytes) else {}
-        equal(seen, expected, "what readers see after eight PUTs at the same time")
+        equal(seen, expected, f"what readers see after {_WRITERS} PUTs at the same time")
 
 
 # --- within --------------------------------------------------------------------------------------------------
 
+_NEW, _OVERWRITTEN = b"new", b"overwritten"
 _NOTHING: dict[str, object] = {"GET": "404 NoSuchKey", "HEAD": "404", "LIST": [], "copy": "404 NoSuchKey"}
 
 
 def _all_see(body: bytes) -> dict[str, object]:
     return {"GET": body, "HEAD": str(len(body)), "LIST": [str(len(body))], "copy": body}
+
+
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """What readers see of an object, from before its first PUT until after its DELETE."""
+
+    before: dict[str, object]
+    new: dict[str, object]
+    overwritten: dict[str, object]
+    deleted: dict[str, object]
+
+
+def _life(probe: Probe) -> _Life:
+    """Return what readers see while an object is put, overwritten and deleted; or block.
+
+    It lives once for all checks: what was read before a change could be remembered by a cache.
+    """
+    own = replace(probe, check="shared/life")
+
+    def live() -> _Life:
+        connections = _connections(own)
+        key = own.key("a/object")
+        seen = [_seen(own, key, connections)]
+        for method, body in (("PUT", _NEW), ("PUT", _OVERWRITTEN), ("DELETE", b"")):
+            with next(connections) as connection, own.setting_up(f"{method} of an object failed"):
+                own.request(method, own.path(key), body=body, on=connection).expect("200", "204")
+            seen.append(_seen(own, key, connections))
+        return _Life(*seen)
+
+    return probe.asked_once(own.prefix, live)
 
 
 def _seen(probe: Probe, key: str, connections: Iterator[Connection]) -> dict[str, object]:

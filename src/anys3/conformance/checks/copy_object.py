@@ -74,7 +74,7 @@ def source_with_and_without_slash(probe: Probe) -> None:
 @check("COPY-02", operation="CopyObject")
 def source_decoded_once(probe: Probe) -> None:
     """The source is percent-decoded exactly once: %2B is a plus, %20 a space, %3F a question mark."""
-    for number, name in enumerate(("a+b c?d", "a%2Bb", "é")):
+    for number, name in enumerate(("a+b c?d é", "a%2Bb")):
         body = f"the object {name}".encode()
         form = _source(probe, probe.given_object(name, body))
         _copied(probe, form, probe.key(f"copy {number}"))
@@ -223,10 +223,10 @@ def visible_at_once(probe: Probe) -> None:
     key = probe.given_object("copy", contents["a"], {"x-amz-meta-is": "a"})
 
     def copy(name: str) -> list[Reply]:
-        return [_copy(probe, _source(probe, probe.key(name)), key) for _ in range(3)]
+        return [_copy(probe, _source(probe, probe.key(name)), key) for _ in range(2)]
 
     def read() -> list[Reply]:
-        return [probe.get(key) for _ in range(5)]
+        return [probe.get(key) for _ in range(3)]
 
     calls: list[Callable[[], list[Reply]]] = [lambda: copy("a"), read, lambda: copy("b"), read]
     for number, replies in enumerate(probe.race(*calls)):

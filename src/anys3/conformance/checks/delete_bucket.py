@@ -9,7 +9,7 @@ from anys3.conformance.replies import Reply, equal, require
 
 POLL_S = 60.0
 """How long ListBuckets may still show a bucket that was deleted (DB-04, LB-02)."""
-_ROUNDS = 3
+_ROUNDS = 2
 
 
 @check("DB-01", operation="DeleteBucket", needs=("buckets",), lock="spare", quick=True)

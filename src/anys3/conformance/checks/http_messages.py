@@ -31,8 +31,8 @@ _IDS = frozenset(("x-amz-request-id", "x-amz-id-2"))
 _SKEW_S = 15 * 60
 _BUSY_S = 60.0
 _PATHS_OF_SERVERS = (
-    "/health", "/healthz", "/status", "/metrics", "/admin", "/console", "/static", "/favicon.ico",
-    "/minio/health/live", "/minio/v2/metrics/cluster", "/health/ready", "/admin/info",
+    "/health", "/healthz", "/status", "/metrics", "/admin", "/console", "/favicon.ico",
+    "/minio/health/live", "/minio/v2/metrics/cluster",
 )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def bucket_with_slash(probe: Probe) -> None:
     key = probe.given_object()
     path = probe.path()
     v2 = [("list-type", "2"), ("prefix", probe.prefix)]
-    for query in (v2, [("prefix", probe.prefix)], "location"):
+    for query in (v2, "location"):
         one = probe.request("GET", path, query)
         other = probe.request("GET", f"{path}/", query)
         about = f"the answer to GET {path}/ with {query!r} beside that without the slash"
@@ -63,7 +63,7 @@ def bucket_with_slash(probe: Probe) -> None:
             equal(_canonical(other), _canonical(one), about)
         if query is v2:
             equal(other.texts("Contents/Key"), [key], "the keys that are listed with a slash")
-    equal(probe.request("HEAD", f"{path}/").status, probe.request("HEAD", path).status, "HEAD with a slash")
+    probe.request("HEAD", f"{path}/").expect("200", about="HEAD with a slash")
 
 
 def _canonical(reply: Reply) -> str:

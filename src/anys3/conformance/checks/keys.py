@@ -16,7 +16,7 @@ _MAX_BYTES = 1024
 _RAW = "AZaz09!-_.*'()"
 _ENCODED = (" &$@=;:+,", "?#%\\^~|", '{}[]<>"`')
 """The other printable characters, a few to a key: what damages one of them damages its key."""
-_SCRIPTS = ("ключ/ü日本語", "🪣/𝄞\U0010ffff")
+_SCRIPTS = ("ключ/ü日本語/🪣𝄞\U0010ffff",)
 _DOTTED_REFUSALS = ("400 BadRequest", "400 InvalidArgument", "400 InvalidURI")
 _PATH_REFUSALS = ("400 InvalidURI", "400 InvalidArgument")
 _ODD_NAMES = (
@@ -150,14 +150,15 @@ def key_and_children(probe: Probe) -> None:
 @check("KEY-07", operation="DeleteObject")
 def deleting_one(probe: Probe) -> None:
     """Deleting one of `a`, `a/` and `a/b` leaves the others."""
-    left: dict[str, int] = {}
-    for top, gone in (("1", ""), ("2", "/"), ("3", "/b")):
-        kept = [probe.given_object(f"{top}{end}", end.encode()) for end in ("", "/", "/b") if end != gone]
-        key = probe.given_object(f"{top}{gone}", b"to be deleted")
+    sizes = {probe.given_object(f"a{end}", end.encode()): len(end) for end in ("/b", "", "/")}
+    for end in ("", "/", "/b"):
+        key = probe.key(f"a{end}")
         probe.delete(key).expect("204", about=f"DELETE of the key {key!r}")
-        left |= {other: len(other.removeprefix(probe.key(top))) for other in kept}
-    equal(_sizes(probe), left, "keys and sizes that are left after one of each three was deleted")
-    probe.expect_content(probe.key("1/b"), b"/b", about="the key '1/b' after '1' was deleted")
+        left = {other: size for other, size in sizes.items() if other != key}
+        equal(_sizes(probe), left, f"keys and sizes that are left after {key!r} was deleted")
+        if end != "/b":
+            probe.given_object(f"a{end}", end.encode())
+    probe.expect_content(probe.key("a/"), b"/", about="the key 'a/' after 'a/b' was deleted")
 
 
 @check("KEY-08", operation="PutObject")
@@ -289,7 +290,7 @@ def not_utf8(probe: Probe) -> None:
 @check("KEY-12", operation="PutObject")
 def broken_escape(probe: Probe) -> None:
     """A path with an invalid percent escape is refused with 400 InvalidURI."""
-    _expect_no_paths(probe, "a%zz", "a%2", "a%", "a%G0b")
+    _expect_no_paths(probe, "a%zz", "a%2", "a%")
     equal(_listed(probe), set(), "the keys that are listed after paths with a broken escape")
 
 
@@ -313,6 +314,7 @@ def none_reserved(probe: Probe) -> None:
     """No key is reserved at the top of a bucket: not `.minio.sys/x`, `.keep`, `index.html` or `soap`."""
     for key in _UNRESERVED:
         _expect_round_trip(probe, key, f"the key {key!r}")
+    for key in _UNRESERVED[:4]:
         equal(_listed(probe, key), {key}, f"the keys that are listed with the prefix {key!r}")
 
 
@@ -320,7 +322,6 @@ def none_reserved(probe: Probe) -> None:
 def none_reserved_below(probe: Probe) -> None:
     """No key is reserved below a prefix."""
     _expect_apart(probe, *_UNRESERVED)
-    equal(_listed(probe), {probe.key(name) for name in _UNRESERVED}, "the keys that are listed")
 
 
 def _key_of(probe: Probe, size: int, letter: str) -> str:

@@ -59,13 +59,13 @@ def head_of_a_range(probe: Probe) -> None:
     _expect_digits(probe.head(key, {"range": "bytes=2-4"}), "bytes=2-4", 2, 4)
 
 
-@check("RNG-02", operation=_OPERATION)
+@check("RNG-02", "GET-04", operation=_OPERATION)
 def open_or_clipped_end(probe: Probe) -> None:
     """A range without an end, or with one behind the object's, ends with the object."""
     _expect_each(probe, ("bytes=7-", 7, 9), (f"bytes=5-{_FAR_BEHIND}", 5, 9))
 
 
-@check("RNG-03", operation=_OPERATION)
+@check("RNG-03", "GET-04", operation=_OPERATION)
 def last_bytes(probe: Probe) -> None:
     """A range can be the last bytes; more of them than the object has are the whole object."""
     _expect_each(probe, ("bytes=-3", 7, 9), ("bytes=-11", 0, 9))

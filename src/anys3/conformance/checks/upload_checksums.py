@@ -17,7 +17,7 @@ from anys3.conformance.checksummed import (
     shared_parts,
     value_of,
 )
-from anys3.conformance.multipart import MIN_PART, copy_part
+from anys3.conformance.multipart import MIN_PART, begun_with, copy_part
 from anys3.conformance.probe import CONTENT, Probe, SentPart
 from anys3.conformance.registry import check
 from anys3.conformance.replies import equal
@@ -46,14 +46,14 @@ def _settings(algorithm: str, kind: str) -> dict[str, str]:
 def types_of_uploads(probe: Probe) -> None:
     """An upload has the checksum type that it was asked for, or the default of its algorithm."""
     with together() as each:
-        for number, (algorithm, kind, expected) in enumerate(_TYPES):
+        for algorithm, kind, expected in _TYPES:
             with each():
                 about = f"an upload with {algorithm} and {kind or 'no'} checksum type"
-                path = probe.path(probe.key(str(number)))
-                reply = probe.request("POST", path, "uploads", _settings(algorithm, kind))
+                reply = begun_with(probe, algorithm, kind)
                 found = reply.expect("200", about=about).header(TYPE)
                 if found is None:
                     query = [("uploadId", reply.need_text("UploadId"))]
+                    path = probe.path(reply.need_text("Key"))
                     found = probe.request("GET", path, query).expect("200").text("ChecksumType")
                 equal(found, expected, f"the checksum type of {about}")
 
