@@ -68,14 +68,14 @@ breaks("DEL-02/missing-key", handled("a missing key is an error", "DeleteObject"
 breaks("DEL-03/missing-bucket", accepting("NoSuchBucket", method="DELETE"))
 breaks("DEL-03/missing-bucket", saying("NoSuchKey", instead_of="NoSuchBucket"))
 breaks(
-    ("DEL-04/gone-for-reads", "DEL-04/gone-from-listings", "DEL-06/version-null"),
+    ("CON-01/deletions", "DEL-06/version-null"),
     handled("DELETE deletes nothing", "DeleteObject", nothing),
 )
-breaks("DEL-04/gone-for-reads", accepting(method="HEAD"))
-breaks("DEL-05/keys-below-stay", handled("a/ is deleted as a folder", "DeleteObject", folder))
-breaks("DEL-05/key-without-slash-stays", handled("a/ is taken for a", "DeleteObject", cleaned_path))
+breaks("CON-01/deletions", accepting(method="HEAD"))
+breaks("KEY-07/deleting-one", handled("a/ is deleted as a folder", "DeleteObject", folder))
+breaks("KEY-07/deleting-one", handled("a/ is taken for a", "DeleteObject", cleaned_path))
 breaks(
-    ("DEL-05/keys-below-stay", "DEL-05/key-without-slash-stays"),
+    "KEY-07/deleting-one",
     handled("folders are never deleted", "DeleteObject", folders_stay),
 )
 breaks("DEL-06/version-null", answering("the version null is unknown", refuse_null))

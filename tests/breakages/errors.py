@@ -92,7 +92,7 @@ breaks("ERR-04/strangers-learn-nothing", accepting("SignatureDoesNotMatch", "Inv
 
 # --- wrong documents -------------------------------------------------------------------------------------
 
-WRONG = ("ERR-05/no-delete-document", "ERR-05/no-completion-document", "ERR-05/no-bucket-document")
+WRONG = ("ERR-05/no-delete-document", "CPL-09/wrong-document", "ERR-05/no-bucket-document")
 
 
 def any_root(body: bytes, root: str | None = None) -> xml.Node:

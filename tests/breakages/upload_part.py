@@ -70,7 +70,7 @@ _UP_03 = (
     "UP-03/unknown-upload",
     "UP-03/ended-or-anothers-upload",
     "UP-03/upload-of-another-bucket",
-    "UP-03/completed-upload",
+    "CPL-12/upload-is-no-longer-there",
 )
 
 
@@ -85,7 +85,7 @@ async def writes_the_object(call, want, proceed):
 breaks(_UP_03, accepting("NoSuchUpload", method="PUT"))
 breaks(_UP_03, saying("InvalidArgument", instead_of="NoSuchUpload", method="PUT"))
 breaks(
-    ("UP-03/unknown-upload", "UP-03/completed-upload"),
+    ("UP-03/unknown-upload", "CPL-12/upload-is-no-longer-there"),
     broken("a part without an upload is written as an object", writes_the_object),
 )
 

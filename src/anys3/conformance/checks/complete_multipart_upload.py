@@ -170,9 +170,10 @@ def part_is_too_small(probe: Probe) -> None:
 
 @check("CPL-08", operation=_OPERATION)
 def one_small_part(probe: Probe) -> None:
-    """An upload of one part of one byte is completed."""
-    upload = probe.given_upload()
-    expect_completes(probe, upload, probe.given_part(upload, 1, b"x"), "completion with one part of one byte")
+    """An upload of one part of a few bytes is completed."""
+    key, part, reply = of_one_part(probe)
+    reply.expect("200", about="completion with one part of a few bytes")
+    probe.expect_content(key, part.body, about="the object of one part of a few bytes")
 
 
 @check("CPL-08", operation=_OPERATION)
@@ -182,7 +183,7 @@ def one_empty_part(probe: Probe) -> None:
     expect_completes(probe, upload, probe.given_part(upload, 1, b""), "completion with one empty part")
 
 
-@check("CPL-09", operation=_OPERATION)
+@check("CPL-09", "ERR-05", operation=_OPERATION)
 def wrong_document(probe: Probe) -> None:
     """A body without parts is refused; one that is not well-formed or another document is MalformedXML."""
     upload = probe.given_upload()

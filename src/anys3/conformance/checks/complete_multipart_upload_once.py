@@ -78,7 +78,7 @@ def failure_changes_nothing(probe: Probe) -> None:
     expect_completes(probe, upload, parts[0], "completion after one that was refused")
 
 
-@check("CPL-12", operation=_OPERATION)
+@check("CPL-12", "UP-03", operation=_OPERATION)
 def upload_is_no_longer_there(probe: Probe) -> None:
     """A completed upload is not listed any more; UploadPart and ListParts of it answer 404 NoSuchUpload."""
     upload, _ = _given_completed(probe)
@@ -93,6 +93,7 @@ def upload_is_no_longer_there(probe: Probe) -> None:
         with each():
             parts = list_parts(probe, upload)
             parts.expect("404 NoSuchUpload", about="the parts of a completed upload")
+    probe.expect_content(upload.key, b"body", about="the object after a late part")
 
 
 def _expect_same_result(probe: Probe, headers: dict[str, str]) -> None:

@@ -32,7 +32,7 @@ def overwrites(probe: Probe) -> None:
     equal(_life(probe).overwritten, _all_see(_OVERWRITTEN), "what readers see after an overwrite")
 
 
-@check("CON-01", "LIST-21", operation="DeleteObject")
+@check("CON-01", "DEL-04", "LIST-21", operation="DeleteObject")
 def deletions(probe: Probe) -> None:
     """A deletion is seen at once by GET, HEAD, listings and copies, over every address."""
     seen = _life(probe)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
-from anys3.conformance.replies import equal
 
 _OTHER_VERSIONS = ("abc", "UIORUnfndfiufdisojhr398493jfdkjFJjkndnqUifhnw89493jJFJ")
 
@@ -30,42 +29,6 @@ def missing_bucket(probe: Probe) -> None:
     """Deleting in a bucket that does not exist answers NoSuchBucket."""
     reply = probe.request("DELETE", probe.path(probe.key(), probe.missing_bucket))
     reply.expect("404 NoSuchBucket", about="DELETE in a missing bucket")
-
-
-@check("DEL-04", operation="DeleteObject")
-def gone_for_reads(probe: Probe) -> None:
-    """After a DELETE, GET and HEAD answer 404."""
-    key = probe.given_object()
-    probe.delete(key).expect("204", about="DELETE of an object")
-    probe.get(key).expect("404", about="GET after DELETE")
-    probe.head(key).expect("404", about="HEAD after DELETE")
-
-
-@check("DEL-04", operation="DeleteObject")
-def gone_from_listings(probe: Probe) -> None:
-    """After a DELETE, listings omit the key, and show the others."""
-    key, other = probe.given_object("deleted"), probe.given_object("stays")
-    probe.delete(key).expect("204", about="DELETE of an object")
-    listed = probe.list_keys().expect("200").texts("Contents/Key")
-    equal(listed, [other], "the keys that are listed after a DELETE")
-
-
-@check("DEL-05", operation="DeleteObject")
-def keys_below_stay(probe: Probe) -> None:
-    """Deleting `a/` does not touch `a/b`."""
-    folder, below = probe.given_object("a/", b""), probe.given_object("a/b")
-    probe.delete(folder).expect("204", about="DELETE of a key that ends in a slash")
-    probe.expect_content(below, CONTENT, about="the object a/b after a/ was deleted")
-    probe.expect_no_object(folder, about="the object a/ after it was deleted")
-
-
-@check("DEL-05", operation="DeleteObject")
-def key_without_slash_stays(probe: Probe) -> None:
-    """Deleting `a/` does not touch `a`."""
-    plain, folder = probe.given_object("a"), probe.given_object("a/", b"")
-    probe.delete(folder).expect("204", about="DELETE of a key that ends in a slash")
-    probe.expect_content(plain, CONTENT, about="the object a after a/ was deleted")
-    probe.expect_no_object(folder, about="the object a/ after it was deleted")
 
 
 @check("DEL-06", operation="DeleteObject")

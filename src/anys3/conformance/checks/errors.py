@@ -170,23 +170,6 @@ def no_delete_document(probe: Probe) -> None:
     probe.expect_content(key, CONTENT, about="the object after refused documents")
 
 
-@check("ERR-05", operation="CompleteMultipartUpload")
-def no_completion_document(probe: Probe) -> None:
-    """An upload is not completed by a body that is not well-formed, or another document."""
-    key = probe.key()
-    upload = _upload_if_any(probe, key)
-    if upload is None:
-        return
-    with together() as each:
-        for document in (b"text", b"<CompleteMultipartUpload>", b"<Other/>"):
-            with each():
-                reply = probe.request("POST", upload.path, [("uploadId", upload.id)], (), document)
-                reply.expect("400 MalformedXML", about=f"CompleteMultipartUpload with {document!r}")
-    probe.expect_no_object(key, about="the object of the upload")
-    parts = probe.request("GET", upload.path, [("uploadId", upload.id)])
-    parts.expect("200", about="ListParts of the upload after refused documents")
-
-
 @check("ERR-05", operation="CreateBucket", needs=("buckets",), lock="spare")
 def no_bucket_document(probe: Probe) -> None:
     """A bucket is not made by a body that is not well-formed, or another document."""

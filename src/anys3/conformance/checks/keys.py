@@ -147,7 +147,7 @@ def key_and_children(probe: Probe) -> None:
     probe.expect_content(probe.key("c/b"), b"x" * 4, about="the key 'c/b', put before 'c'")
 
 
-@check("KEY-07", operation="DeleteObject")
+@check("KEY-07", "DEL-05", operation="DeleteObject")
 def deleting_one(probe: Probe) -> None:
     """Deleting one of `a`, `a/` and `a/b` leaves the others."""
     sizes = {probe.given_object(f"a{end}", end.encode()): len(end) for end in ("/b", "", "/")}

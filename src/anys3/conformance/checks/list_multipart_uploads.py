@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from urllib.parse import unquote_plus
 
 from anys3.conformance.multipart import (
@@ -116,19 +117,35 @@ def both_markers(probe: Probe) -> None:
     equal(uploads_of(page), order[2:], "the uploads after the second of four of a key")
 
 
+def _after_ended(probe: Probe) -> list[tuple[str, Reply, list[tuple[str, str]]]]:
+    """Return how an upload ended, the page that has it as its marker, and what should be on it; or block.
+
+    One of four of a key was aborted and then one completed, for all checks that look at such a page.
+    """
+    own = replace(probe, check="shared/ended")
+
+    def ask() -> list[tuple[str, Reply, list[tuple[str, str]]]]:
+        made = {upload.id: upload for upload in _given_uploads(own, "b", "b", "b", "b")}
+        of_the_key = ("prefix", own.key("b"))
+        order = _given_order(own, 4, of_the_key)
+        pages = []
+        for place, what in ((1, "aborted"), (2, "completed")):
+            key, upload_id = order[place]
+            ended = made[upload_id]
+            given_end(own, ended, (own.given_part(ended),) if what == "completed" else ())
+            markers = ("key-marker", key), ("upload-id-marker", upload_id)
+            pages.append((what, list_uploads(own, of_the_key, *markers), order[place + 1 :]))
+        return pages
+
+    return probe.asked_once(own.prefix, ask)
+
+
 @check("LMU-02", operation=_OPERATION)
 def marker_ended_meanwhile(probe: Probe) -> None:
     """A page resumes after its markers, though that upload was aborted or completed since."""
-    made = {upload.id: upload for upload in _given_uploads(probe, "b", "b", "b", "b")}
-    of_the_key = ("prefix", probe.key("b"))
-    order = _given_order(probe, 4, of_the_key)
-    for place, what in ((1, "aborted"), (2, "completed")):
-        key, upload_id = order[place]
-        ended = made[upload_id]
-        given_end(probe, ended, (probe.given_part(ended),) if what == "completed" else ())
+    for what, reply, rest in _after_ended(probe):
         about = f"the uploads after one that was {what}"
-        page = _page(probe, about, of_the_key, ("key-marker", key), ("upload-id-marker", upload_id))
-        equal(uploads_of(page), order[place + 1 :], about)
+        equal(uploads_of(reply.expect("200", about=about)), rest, about)
 
 
 @check("LMU-02", operation=_OPERATION)
@@ -172,12 +189,8 @@ def marker_of_another_key(probe: Probe) -> None:
 @check("LMU-03", operation=_OPERATION)
 def marker_has_ended(probe: Probe) -> None:
     """The id of an upload that was aborted or completed is not refused as upload-id-marker."""
-    aborted, completed = _given_uploads(probe, "b", "b")
-    given_end(probe, aborted)
-    given_end(probe, completed, (probe.given_part(completed),))
-    for upload, what in ((aborted, "an aborted"), (completed, "a completed")):
-        query = ("key-marker", upload.key), ("upload-id-marker", upload.id)
-        list_uploads(probe, *query).expect("200", about=f"the id of {what} upload as upload-id-marker")
+    for what, reply, _ in _after_ended(probe):
+        reply.expect("200", about=f"the id of an upload that was {what} as upload-id-marker")
 
 
 @check("LMU-04", operation=_OPERATION)

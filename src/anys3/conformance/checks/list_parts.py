@@ -23,8 +23,7 @@ def _numbers(reply: Reply) -> list[str]:
 @check("LP-01", operation=_OPERATION, quick=True)
 def elements_of_a_page(probe: Probe) -> None:
     """A page names its upload, its limits and where it ends."""
-    upload = probe.given_upload()
-    probe.given_part(upload, 7)
+    upload, _ = shared_upload(probe)
     page = list_parts(probe, upload).expect("200", about="the parts of an upload")
     equal(page.xml.tag, "ListPartsResult", "the root of a page of parts")
     found = page.text("Bucket"), page.text("Key"), page.text("UploadId")
