@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from anys3.client.signing import STREAMING_UNSIGNED_TRAILER
 from anys3.conformance.multipart import filler
 from anys3.conformance.probe import Probe, SentPart, Upload
 from anys3.conformance.replies import Reply, equal
@@ -14,6 +15,7 @@ from anys3.protocol import checksums
 CRC32: ChecksumAlgorithm = "CRC32"
 COMPOSITE, FULL_OBJECT = "COMPOSITE", "FULL_OBJECT"
 ALGORITHM, TYPE = "x-amz-checksum-algorithm", "x-amz-checksum-type"
+DIGITS = b"123456789"
 ENABLED = {"x-amz-checksum-mode": "ENABLED"}
 
 
@@ -57,6 +59,24 @@ def composite_of(algorithm: ChecksumAlgorithm, *bodies: bytes) -> str:
 def expect_checksum(reply: Reply, algorithm: ChecksumAlgorithm, value: str, about: str) -> None:
     """Raise Failed unless an answer has that checksum."""
     equal(reply.header(header_of(algorithm)), value, f"{header_of(algorithm)} of {about}")
+
+
+def sent_with(
+    probe: Probe, algorithm: ChecksumAlgorithm, where: str, *, value: str = ""
+) -> tuple[str, Reply]:
+    """Return key and answer of a PUT of DIGITS with a checksum in its "header" or "trailer", sent once for all.
+
+    `value` takes the place of the right one; then all algorithms have one key.
+    """
+    key = f"{probe.ground.prefix}shared/checksums/{probe.attempt}/{where}-{'wrong' if value else algorithm}"
+    line = header_of(algorithm), value or value_of(algorithm, DIGITS)
+
+    def put() -> Reply:
+        if where == "header":
+            return probe.put(key, DIGITS, dict([line]))
+        return probe.put_chunked(key, [DIGITS], mode=STREAMING_UNSIGNED_TRAILER, trailers=[line])
+
+    return key, probe.asked_once(f"{key} {algorithm}", put)
 
 
 def put_part(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from anys3.client.signing import STREAMING_UNSIGNED_TRAILER
+from anys3.conformance.checksummed import sent_with
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply
@@ -88,44 +89,33 @@ def crc64nvme_trailer(probe: Probe) -> None:
     _expect_trailer_is_verified(probe, "CRC64NVME")
 
 
-def _expect_verified_if_known(probe: Probe, put: Callable[[str, str, str], Reply], where: str) -> None:
-    """Raise Failed if a checksum of an optional algorithm is accepted and not compared.
-
-    `put` stores CONTENT under a name, with a checksum's name and value.
-    """
+def _expect_verified_if_known(probe: Probe, where: str) -> None:
+    """Raise Failed if a checksum of an optional algorithm is accepted and not compared."""
     others: tuple[ChecksumAlgorithm, ...] = ("CRC32C", "SHA1", "SHA256")
     for algorithm in others:
         name = _name(algorithm)
-        right = put("right", name, _value(algorithm))
+        _, right = sent_with(probe, algorithm, where)
         right.expect("200", _INVALID, "501", about=f"PUT with a right {name} in a {where}")
-        wrong = put("wrong", name, _value(algorithm, _OTHER))
+        key, wrong = sent_with(probe, algorithm, where, value=_value(algorithm, _OTHER))
         about = f"PUT with a {name} of other bytes in a {where}"
         if right.status == 200:
             wrong.expect(_BAD_DIGEST, about=about)
         else:
             probe.report(f"{name} in a {where} is refused with {right.said}; it should be verified")
             wrong.expect("400", "501", about=about)
-    probe.expect_no_object(probe.key("wrong"), about="the object of a wrong checksum")
+    probe.expect_no_object(key, about="the object of a wrong checksum")
 
 
 @check("PAY-12", operation="PutObject")
 def other_algorithms(probe: Probe) -> None:
     """A CRC32C, SHA1 or SHA256 in a header is verified, or refused by a server that does not compute it."""
-
-    def put(key: str, name: str, value: str) -> Reply:
-        return probe.put(probe.key(key), headers={name: value})
-
-    _expect_verified_if_known(probe, put, "header")
+    _expect_verified_if_known(probe, "header")
 
 
 @check("PAY-12", operation="PutObject")
 def other_algorithms_in_trailers(probe: Probe) -> None:
     """A CRC32C, SHA1 or SHA256 in a trailer is verified, or refused by a server that does not compute it."""
-
-    def put(key: str, name: str, value: str) -> Reply:
-        return _put_with_trailer(probe, name, value, key=key)
-
-    _expect_verified_if_known(probe, put, "trailer")
+    _expect_verified_if_known(probe, "trailer")
 
 
 @check("PAY-12", operation="PutObject")

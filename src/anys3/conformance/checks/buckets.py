@@ -65,7 +65,7 @@ def other_region(probe: Probe) -> None:
     )
 
 
-@check("CB-03", operation="CreateBucket", needs=("buckets",), lock="spare")
+@check("CB-03", "ERR-05", operation="CreateBucket", needs=("buckets",), lock="spare")
 def another_document(probe: Probe) -> None:
     """A body that is not XML, or another document, is refused with 400 MalformedXML, and no bucket is made."""
     for body in (b"hello", b"<CreateBucketConfiguration>", b"<Delete/>", b"{}"):

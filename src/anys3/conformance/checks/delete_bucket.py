@@ -20,7 +20,7 @@ def empty_bucket(probe: Probe) -> None:
         probe.request("HEAD", probe.path(bucket=bucket)).expect("404", about="HEAD of a deleted bucket")
 
 
-@check("DB-02", operation="DeleteBucket")
+@check("DB-02", "ERR-02", operation="DeleteBucket")
 def missing_bucket(probe: Probe) -> None:
     """Deleting a bucket that does not exist is answered 404 NoSuchBucket."""
     reply = probe.request("DELETE", probe.path(bucket=probe.missing_bucket))
@@ -43,7 +43,6 @@ def gone_for_all(probe: Probe) -> None:
     """After the deletion, objects, HeadBucket and ListObjectsV2 of the name are answered 404 NoSuchBucket."""
     with spare.given(probe) as bucket:
         path = probe.path(probe.key(), bucket)
-        probe.given_object(bucket=bucket)
         _delete(probe, bucket)
         for method, target, query, body in (
             ("GET", path, "", b""),

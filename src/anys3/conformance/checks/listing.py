@@ -219,7 +219,7 @@ def no_files_of_the_server(probe: Probe) -> None:
     equal(strange, [], "the keys in a bucket that this run did not store")
 
 
-@check("LIST-24", operation="ListObjectsV2")
+@check("LIST-24", "ERR-02", operation="ListObjectsV2")
 def missing_bucket(probe: Probe) -> None:
     """A listing of a bucket that does not exist is refused with 404 NoSuchBucket."""
     reply = probe.list_keys(bucket=probe.missing_bucket)

@@ -27,7 +27,7 @@ _DELIMITER = ("delimiter", "/")
 _TWO = ("max-keys", "2")
 _ENCODED = ("encoding-type", "url")
 _THREE = ("max-keys", "3")
-_FIVE = ("a", "b", "c", "d", "e")
+_FOUR = ("a", "b", "c", "d")
 
 
 @check("LIST-05", operation="ListObjectsV2")
@@ -127,7 +127,7 @@ def last_page_full(probe: Probe) -> None:
 @check("LIST-11", operation="ListObjectsV2")
 def resumes_after_deleted(probe: Probe) -> None:
     """A token resumes strictly after the last entry of its page, even if that was deleted meanwhile."""
-    put_keys(probe, *_FIVE)
+    put_keys(probe, *_FOUR)
     first = listed(probe, _TWO)
     equal(keys_of(probe, first), ["a", "b"], "the keys of the first page")
     token = _token(first)
@@ -137,7 +137,7 @@ def resumes_after_deleted(probe: Probe) -> None:
     rest = keys_of(probe, listed(probe, ("continuation-token", token)))
     # What was written meanwhile behind the token may be there or not.
     old = [key for key in rest if key != "bb"]
-    equal(old, ["c", "d", "e"], "the keys after a page whose last key was deleted")
+    equal(old, ["c", "d"], "the keys after a page whose last key was deleted")
 
 
 @check("LIST-11", operation="ListObjectsV2")
@@ -147,7 +147,7 @@ def resumes_after_common_prefix(probe: Probe) -> None:
     first = listed(probe, _DELIMITER, ("max-keys", "1"))
     equal(_entries(probe, first), ["a/"], "the entries of the first page")
     token = _token(first)
-    put_keys(probe, "a/0", "a/zz")
+    put_keys(probe, "a/zz")
     rest = listed(probe, _DELIMITER, ("continuation-token", token))
     equal((keys_of(probe, rest), prefixes_of(probe, rest)), (["b"], []), "the entries behind a common prefix")
 
@@ -193,11 +193,11 @@ def token_of_other_prefix(probe: Probe) -> None:
 @check("LIST-13", operation="ListObjectsV2")
 def token_stays_valid(probe: Probe) -> None:
     """A token leads to the same page again after other pages were read and other keys written."""
-    put_keys(probe, *_FIVE)
+    put_keys(probe, *_FOUR)
     token = ("continuation-token", _token(listed(probe, _TWO)))
     first = keys_of(probe, listed(probe, _TWO, token))
     listed(probe, ("max-keys", "1"))
-    put_keys(probe, "f", "a0")
+    put_keys(probe, "a0")
     again = keys_of(probe, listed(probe, _TWO, token))
     equal((first, again), (["c", "d"], ["c", "d"]), "the page that one token leads to, twice")
 

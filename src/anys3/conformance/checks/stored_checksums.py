@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from anys3.client.signing import STREAMING_UNSIGNED_TRAILER
 from anys3.conformance.checksummed import (
     COMPOSITE,
     CRC32,
+    DIGITS,
     ENABLED,
     FULL_OBJECT,
     TYPE,
     expect_checksum,
     header_of,
+    sent_with,
     shared_parts,
     value_of,
 )
 from anys3.conformance.multipart import list_parts
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
-from anys3.conformance.replies import Reply, equal
+from anys3.conformance.replies import equal
 from anys3.conformance.together import together
 from anys3.model import ChecksumAlgorithm
 
-_DIGITS = b"123456789"
 _PUBLISHED: Mapping[ChecksumAlgorithm, str] = {
     "CRC32": "y/Q5Jg==",
     "CRC32C": "4waSgw==",
@@ -36,20 +37,18 @@ _WRONG: ChecksumAlgorithm = "SHA256"
 """The one that is tried with a wrong value: PAY-12 does so with each that is accepted."""
 
 
-def _expect_kept(probe: Probe, where: str, put: Callable[[str, str, str], Reply]) -> None:
-    """Store the digits with each checksum, and expect it back; and a wrong one to be refused.
-
-    `put` stores them under a name, with a checksum's header and value.
-    """
+def _expect_kept(probe: Probe, where: str) -> None:
+    """Store the digits with each checksum, and expect it back; and a wrong one to be refused."""
     with together() as each:
         for algorithm, value in _PUBLISHED.items():
             with each():
                 name = header_of(algorithm)
-                put(algorithm, name, value).expect("200", about=f"PUT with {name} in a {where}")
-                head = probe.head(probe.key(algorithm), ENABLED).expect("200")
+                key, reply = sent_with(probe, algorithm, where)
+                reply.expect("200", about=f"PUT with {name} in a {where}")
+                head = probe.head(key, ENABLED).expect("200")
                 expect_checksum(head, algorithm, value, f"an object put with {name} in a {where}")
         with each():
-            reply = put("wrong", header_of(_WRONG), value_of(_WRONG, b"other bytes"))
+            _, reply = sent_with(probe, _WRONG, where, value=value_of(_WRONG, b"other bytes"))
             about = f"PUT with {header_of(_WRONG)} of other bytes in a {where}"
             reply.expect("400 BadDigest", about=about)
 
@@ -57,29 +56,18 @@ def _expect_kept(probe: Probe, where: str, put: Callable[[str, str, str], Reply]
 @check("CK-01", "CK-02", operation="PutObject")
 def checksums_in_headers(probe: Probe) -> None:
     """Each of the five checksums in a header is verified, stored and returned, by its published value."""
-
-    def put(name: str, header: str, value: str) -> Reply:
-        return probe.put(probe.key(name), _DIGITS, {header: value})
-
-    _expect_kept(probe, "header", put)
+    _expect_kept(probe, "header")
 
 
 @check("CK-01", "CK-02", operation="PutObject")
 def checksums_in_trailers(probe: Probe) -> None:
     """Each of the five checksums in a trailer is verified, stored and returned, by its published value."""
-
-    def put(name: str, header: str, value: str) -> Reply:
-        trailers = [(header, value)]
-        return probe.put_chunked(
-            probe.key(name), [_DIGITS], mode=STREAMING_UNSIGNED_TRAILER, trailers=trailers
-        )
-
-    _expect_kept(probe, "trailer", put)
+    _expect_kept(probe, "trailer")
 
 
 def _simple(probe: Probe) -> str:
     """Return the key of an object that was put with a CRC32, or block the check."""
-    return probe.shared_object(_DIGITS, {header_of(CRC32): _PUBLISHED[CRC32]})
+    return probe.shared_object(DIGITS, {header_of(CRC32): _PUBLISHED[CRC32]})
 
 
 @check("CK-03", operation="HeadObject")
@@ -105,11 +93,11 @@ def two_checksums(probe: Probe) -> None:
     crc32 = {header_of(CRC32): _PUBLISHED[CRC32]}
     with together() as each:
         with each():
-            reply = probe.put(probe.key(), _DIGITS, {**crc32, **sha256})
+            reply = probe.put(probe.key(), DIGITS, {**crc32, **sha256})
             reply.expect("400 InvalidRequest", about="PUT with two different checksum headers")
         with each():
             reply = probe.put_chunked(
-                probe.key(), [_DIGITS], mode=STREAMING_UNSIGNED_TRAILER, trailers=list(crc32.items()),
+                probe.key(), [DIGITS], mode=STREAMING_UNSIGNED_TRAILER, trailers=list(crc32.items()),
                 headers=sha256,
             )  # fmt: skip
             reply.expect("400 InvalidRequest", about="PUT with a checksum header and a checksum trailer")
