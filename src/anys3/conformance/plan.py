@@ -1,7 +1,7 @@
 """What a run will use, before it is started: requests by class, bytes, time, and what a provider may charge.
 
-The requests of each check were counted on our own server (`costs.toml`, renewed by `make costs`); failing
-checks are repeated, so that a run against a server with many faults uses up to three times as much.
+The requests of each check, and of what several of them share, were counted on our own server (`costs.toml`, renewed
+by `make costs`). Failing checks are repeated: a run against a server with many faults uses up to three times as much.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from anys3.conformance.registry import Check
 
 COSTS = Path(__file__).with_name("costs.toml")
 _USD_OF_A_WRITE = 0.005 / 1000
 _USD_OF_A_READ = 0.0004 / 1000
-_OVERHEAD_REQUESTS = {"write": 4, "read": 1, "delete": 3}
 _ROUND_TRIPS_OF_A_REQUEST = 1.6
 
 
@@ -53,18 +53,42 @@ class Cost:
         )
 
 
+_UNKNOWN = Cost(2, 2, 0, 100)
+"""What a check counts for that was not measured."""
+_PREPARING = Cost(writes=2)
+"""ListBuckets, which tells whether the endpoint knows the caller, and CreateBucket."""
+
+
+@cache
+def _measured() -> Mapping[str, Any]:
+    return tomllib.loads(COSTS.read_text("utf-8"))
+
+
 @cache
 def costs() -> Mapping[str, Cost]:
-    """Return the cost of each check by name."""
-    rows = tomllib.loads(COSTS.read_text("utf-8"))
-    return {name: Cost(*row) for name, row in rows.items()}
+    """Return the cost of each check by name, without what it shares with others."""
+    return {name: Cost(*row[:4]) for name, row in _measured()["checks"].items()}
 
 
 def plan(checks: Iterable[Check]) -> Cost:
-    """Return what a run of those checks uses, clean-up included."""
-    total = Cost(*_OVERHEAD_REQUESTS.values())
-    for check in checks:
-        cost = costs().get(check.name, Cost(2, 2, 0, 100))
-        # Each thing written is deleted: one request for hundreds of them, where DeleteObjects works.
-        total += cost
-    return total
+    """Return what a run of those checks uses, with what it is prepared and cleaned up by."""
+    chosen = _together(check.name for check in checks)
+    all_of_them = _together(costs())
+    return _PREPARING + chosen + _cleaning(chosen.requests / all_of_them.requests)
+
+
+def _together(names: Iterable[str]) -> Cost:
+    """Return what the checks of those names use; what they share counts once."""
+    measured = _measured()
+    total = Cost()
+    shared: set[str] = set()
+    for name in names:
+        total += costs().get(name, _UNKNOWN)
+        shared.update(measured["checks"].get(name, ())[4:])
+    return sum((Cost(*measured["shared"][name]) for name in sorted(shared)), start=total)
+
+
+def _cleaning(share: float) -> Cost:
+    """Return what cleaning up after such a share of all requests uses, but for uploads and buckets."""
+    writes, reads, deletes, sent_bytes = (max(0, round(count * share)) for count in _measured()["cleaning"])
+    return Cost(max(1, writes), reads, max(1, deletes), sent_bytes)
