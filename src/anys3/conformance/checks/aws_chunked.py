@@ -263,8 +263,10 @@ def empty_chunk_is_required(probe: Probe) -> None:
 @check("PAY-08", operation="PutObject")
 def line_ends_are_required(probe: Probe) -> None:
     """A stream without the CRLF after a chunk is refused."""
-    mode = _modes(probe)[-1]  # the frame is the same in all
-    _expect_refused(probe, mode, _replaced(b"b\r\n", b"b"), "no CRLF after a chunk", _INCOMPLETE)
+    mode = _modes(probe)[-1]  # the frame is the same in all; a signature may end in some b, too
+    _expect_refused(
+        probe, mode, _replaced(b"b" * 32 + b"\r\n", b"b" * 32), "no CRLF after a chunk", _INCOMPLETE
+    )
 
 
 @check("PAY-08", operation="PutObject")

@@ -183,7 +183,7 @@ def one_empty_part(probe: Probe) -> None:
     expect_completes(probe, upload, probe.given_part(upload, 1, b""), "completion with one empty part")
 
 
-@check("CPL-09", "ERR-05", operation=_OPERATION)
+@check("CPL-09", operation=_OPERATION)
 def wrong_document(probe: Probe) -> None:
     """A body without parts is refused; one that is not well-formed or another document is MalformedXML."""
     upload = probe.given_upload()

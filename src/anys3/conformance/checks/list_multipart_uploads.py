@@ -275,7 +275,7 @@ def ended_uploads_are_absent(probe: Probe) -> None:
     equal(after, [(running.key, running.id)], "the uploads of a key after another was aborted")
 
 
-@check("LMU-06", "ERR-02", operation=_OPERATION)
+@check("LMU-06", operation=_OPERATION)
 def missing_bucket(probe: Probe) -> None:
     """The uploads of a bucket that does not exist are 404 NoSuchBucket."""
     path = probe.path(bucket=probe.missing_bucket)
