@@ -14,7 +14,7 @@ from anys3.conformance.selection import (
     tier_of,
     unobservable,
 )
-from anys3.spec import catalogue
+from anys3.spec import catalogue, cuts
 
 TIERS = catalogue.tiers()
 ALL = TIERS["tier-3"]
@@ -71,3 +71,11 @@ def test_an_optional_profile_that_is_not_offered_is_no_part_of_the_verdict() -> 
 
 def test_what_is_not_optional_stays_in_the_verdict_when_it_is_skipped() -> None:
     assert "PUT-03" in {row.id for row in judged_of(ALL, {"PUT-03": Outcome.SKIP})}
+
+
+@pytest.mark.parametrize("cut", ["", *cuts.names()])
+def test_each_tier_of_each_cut_has_a_check_for_each_of_its_requirements(cut: str) -> None:
+    tiers = cuts.tiers_of(cut) if cut else TIERS
+    for tier in tiers.values():
+        checked = {id for check in select((), tier, tiers) for id in check.ids}
+        assert [row.id for row in requirements_of(tier) if row.id not in checked] == []

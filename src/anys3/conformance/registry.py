@@ -52,6 +52,11 @@ class Check:
         return catalogue.requirement(self.ids[0]).level
 
     @property
+    def profiles(self) -> frozenset[str]:
+        """The profiles of all requirements that it cites."""
+        return frozenset(catalogue.requirement(id).profile for id in self.ids)
+
+    @property
     def profile(self) -> str:
         """The profile of the first requirement that it cites."""
         return catalogue.requirement(self.ids[0]).profile

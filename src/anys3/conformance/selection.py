@@ -81,16 +81,16 @@ def select(
         for selector in selectors:
             wanted |= {check.name: check for check in _named(selector, tiers)}
     else:
-        wanted = {check.name: check for check in _of_profiles(tier.profiles)}
+        wanted = {check.name: check for check in _of_tier(tier)}
     return [check for name, check in checks().items() if name in wanted and (check.is_quick or not quick)]
 
 
 def _named(selector: str, tiers: Mapping[str, Tier]) -> list[Check]:
     every = list(checks().values())
     if selector in tiers:
-        return _of_profiles(tiers[selector].profiles)
+        return _of_tier(tiers[selector])
     if selector in catalogue.profiles():
-        return _of_profiles([selector])
+        return [check for check in every if selector in check.profiles]
     if selector in catalogue.operations():
         return [check for check in every if check.operation == selector]
     pattern = selector.casefold()
@@ -106,13 +106,9 @@ def _matches(pattern: str, names: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(name.casefold(), pattern) for name in names)
 
 
-def _of_profiles(profiles: Iterable[str]) -> list[Check]:
-    wanted = set(profiles)
-    return [
-        check
-        for check in checks().values()
-        if any(catalogue.requirement(id).profile in wanted for id in check.ids)
-    ]
+def _of_tier(tier: Tier) -> list[Check]:
+    """Return the checks of a tier: those that need no profile beyond it."""
+    return [check for check in checks().values() if check.profiles <= set(tier.profiles)]
 
 
 def _suggestion(selector: str, tiers: Mapping[str, Tier]) -> str:
