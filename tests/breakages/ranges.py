@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from anys3.conformance.multipart import MIN_PART
+from anys3.conformance.kit.multipart import MIN_PART
 from anys3.protocol import conditions, ranges
 from anys3.protocol.http import Answer, Request
 from anys3.spec.errors import S3Error

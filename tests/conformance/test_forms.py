@@ -13,7 +13,7 @@ import botocore.credentials
 import pytest
 from botocore.awsrequest import AWSRequest
 
-from anys3.conformance.forms import BOUNDARY, SIGNATURE, Form, render
+from anys3.conformance.kit.forms import BOUNDARY, SIGNATURE, Form, render
 from anys3.conformance.probe import Probe
 from anys3.protocol.form_data import FormDecoder
 from tests.broken_servers import MAIN, BreakableServer

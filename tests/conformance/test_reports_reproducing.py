@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from anys3.conformance.bent import forge
 from anys3.conformance.exchanges import Exchange
+from anys3.conformance.kit.bent import forge
 from anys3.conformance.outcomes import Outcome, Result
 from anys3.conformance.probe import Probe
 from anys3.conformance.reports.reproducing import check_line, curl, script

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from anys3.conformance.kit.together import together
 from anys3.conformance.outcomes import Absent, Blocked, Failed
-from anys3.conformance.together import together
 
 
 def attempt(*errors: Exception | None) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 CHECK_EXAMPLES = """\
 examples:
-  anys3 check https://s3.example.com                 all tiers, about 2,000 small requests
+  anys3 check https://s3.example.com                 all tiers, under 3,000 small requests
   anys3 check https://s3.example.com --tier 1        only what tier 1 asks for
   anys3 check https://s3.example.com --quick         one check of each operation
   anys3 check https://s3.example.com PUT-03 'LIST-*' multipart CopyObject

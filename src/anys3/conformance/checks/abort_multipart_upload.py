@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anys3.conformance.multipart import (
+from anys3.conformance.kit.multipart import (
     UNKNOWN_ID,
     abort,
     given_end,
@@ -11,10 +11,10 @@ from anys3.conformance.multipart import (
     part_draft,
     uploads_of,
 )
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import Probe, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import equal
-from anys3.conformance.together import together
 
 _OPERATION = "AbortMultipartUpload"
 _LONG = bytes(300_000)

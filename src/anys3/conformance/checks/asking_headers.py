@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
 
-from anys3.conformance import spare
+from anys3.conformance.kit import spare
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe, SentPart, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.together import together
 
 _ENCRYPTION = "x-amz-server-side-encryption"
 _NOBODY = "0" * 64

@@ -16,8 +16,8 @@ from anys3.client.signing import (
     STREAMING_UNSIGNED_TRAILER,
     UNSIGNED_PAYLOAD,
 )
-from anys3.conformance.bent import Bend, forge, resigned, unknown_identity, with_other_secret
 from anys3.conformance.drafting import Draft
+from anys3.conformance.kit.bent import Bend, forge, resigned, unknown_identity, with_other_secret
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
 
-from anys3.conformance.bent import resigned
+from anys3.conformance.kit.bent import resigned
 from anys3.conformance.outcomes import Failed
 from anys3.conformance.probe import Probe
 from anys3.conformance.registry import check

@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 
 from anys3.client.signing import STREAMING_UNSIGNED_TRAILER
-from anys3.conformance.checksummed import sent_with
+from anys3.conformance.kit.checksummed import sent_with
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply

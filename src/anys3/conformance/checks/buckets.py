@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from anys3.conformance import spare
+from anys3.conformance.kit import spare
 from anys3.conformance.outcomes import Skipped
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check

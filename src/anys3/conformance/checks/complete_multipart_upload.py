@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anys3.conformance.multipart import (
+from anys3.conformance.kit.multipart import (
     MIN_PART,
     UNKNOWN_ID,
     expect_completes,
@@ -14,10 +14,10 @@ from anys3.conformance.multipart import (
     of_one_part,
     part_etag,
 )
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import Probe, SentPart, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal
-from anys3.conformance.together import together
 
 _OPERATION = "CompleteMultipartUpload"
 _NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from anys3.conformance.multipart import (
+from anys3.conformance.kit.multipart import (
     crc32,
     expect_completes,
     filler,
@@ -14,11 +14,11 @@ from anys3.conformance.multipart import (
     part_etag,
     uploads_of,
 )
+from anys3.conformance.kit.together import together
 from anys3.conformance.outcomes import Failed
 from anys3.conformance.probe import Probe, SentPart, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.together import together
 
 _OPERATION = "CompleteMultipartUpload"
 _MOST_READS = 40

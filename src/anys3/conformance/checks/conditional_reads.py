@@ -8,12 +8,12 @@ from email.utils import format_datetime
 from weakref import WeakKeyDictionary
 
 from anys3.conformance.ground import Ground
+from anys3.conformance.kit.times import http_time
+from anys3.conformance.kit.together import together
 from anys3.conformance.outcomes import Blocked
 from anys3.conformance.probe import Probe, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.times import http_time
-from anys3.conformance.together import together
 
 _OPERATION = "GetObject"
 _OTHER = '"00000000000000000000000000000000"'

@@ -6,10 +6,10 @@ from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import md5
 
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe, SentPart, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.together import together
 
 _OTHER = '"00000000000000000000000000000000"'
 _PAST = "Thu, 01 Jan 1998 00:00:00 GMT"

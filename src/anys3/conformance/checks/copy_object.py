@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from hashlib import md5
 
 from anys3.client.signing import encode_path
+from anys3.conformance.kit.times import http_time, iso_time
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.times import http_time, iso_time
 
 _SOURCE_HEADERS = {
     "content-type": "text/plain",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from anys3.conformance.cors import (
+from anys3.conformance.kit.cors import (
     ALLOWED_CREDENTIALS,
     ALLOWED_ORIGIN,
     EXPOSED,
@@ -18,11 +18,11 @@ from anys3.conformance.cors import (
     origin_of,
     preflight,
 )
+from anys3.conformance.kit.together import together
 from anys3.conformance.outcomes import Skipped
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.together import together
 
 _EXPOSED = {name.lower() for name in EXPOSED}
 _VARY_OF_ACTUAL = frozenset({"origin"})

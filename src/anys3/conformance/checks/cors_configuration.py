@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from anys3.conformance.cors import (
+from anys3.conformance.kit.cors import (
     METHODS,
     configuration,
     delete_rules,
@@ -18,10 +18,10 @@ from anys3.conformance.cors import (
     put_rules,
     rule,
 )
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal
-from anys3.conformance.together import together
 
 _NEEDS = ("whole-bucket",)
 _MOST_RULES = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 
-from anys3.conformance.multipart import begun_with, shared_upload
+from anys3.conformance.kit.multipart import begun_with, shared_upload
 from anys3.conformance.probe import Probe, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require

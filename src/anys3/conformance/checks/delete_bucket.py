@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anys3.conformance import spare
+from anys3.conformance.kit import spare
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require

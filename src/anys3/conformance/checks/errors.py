@@ -10,10 +10,10 @@ from typing import Any
 from anys3.client.signing import Credentials
 from anys3.conformance.checks.documents import delete_objects
 from anys3.conformance.ground import Identity
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.together import together
 
 _NOT_A_DELETE = (
     b"text",

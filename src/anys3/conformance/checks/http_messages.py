@@ -9,12 +9,12 @@ from email.utils import parsedate_to_datetime
 from xml.etree import ElementTree as ET
 
 from anys3.client.connections import Connection
-from anys3.conformance import spare
+from anys3.conformance.kit import spare
+from anys3.conformance.kit.together import together
 from anys3.conformance.outcomes import Failed
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.together import together
 
 _IMF_FIXDATE = re.compile(
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from anys3.conformance import spare
+from anys3.conformance.kit import spare
 from anys3.conformance.probe import Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require

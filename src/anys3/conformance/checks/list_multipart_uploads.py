@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from urllib.parse import unquote_plus
 
-from anys3.conformance.multipart import (
+from anys3.conformance.kit.multipart import (
     abort,
     filler,
     given_end,

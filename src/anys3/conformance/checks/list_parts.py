@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from anys3.conformance.multipart import UNKNOWN_ID, list_parts, shared_upload
+from anys3.conformance.kit.multipart import UNKNOWN_ID, list_parts, shared_upload
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import Probe, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.together import together
 
 _OPERATION = "ListParts"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")

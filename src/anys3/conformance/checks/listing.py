@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote_plus
 
-from anys3.conformance.listings import (
+from anys3.conformance.kit.listings import (
     ODD,
     TREE,
     keys_of,
@@ -16,10 +16,10 @@ from anys3.conformance.listings import (
     rows_of,
     shared_keys,
 )
+from anys3.conformance.kit.times import http_time, iso_time
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import equal, require
-from anys3.conformance.times import http_time, iso_time
 
 _DELIMITER = ("delimiter", "/")
 _ORDERED = ("B", "_", "a", "ab-c", "ab/c", "ab/d/e", "ab0", "abc", "é1", "ê")

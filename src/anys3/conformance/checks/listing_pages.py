@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 from urllib.parse import unquote_plus
 
-from anys3.conformance.listings import (
+from anys3.conformance.kit.listings import (
     ODD,
     TREE,
     keys_of,

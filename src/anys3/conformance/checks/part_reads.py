@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anys3.conformance.multipart import MIN_PART, filler, of_one_part
+from anys3.conformance.kit.multipart import MIN_PART, filler, of_one_part
 from anys3.conformance.outcomes import Skipped
 from anys3.conformance.probe import Probe
 from anys3.conformance.registry import check

@@ -6,7 +6,7 @@ import hashlib
 from base64 import b64encode
 
 from anys3.client.signing import EMPTY_SHA256, UNSIGNED_PAYLOAD
-from anys3.conformance.bent import resigned
+from anys3.conformance.kit.bent import resigned
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 

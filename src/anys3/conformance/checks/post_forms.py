@@ -8,12 +8,12 @@ import hmac
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
-from anys3.conformance.bent import with_other_secret
-from anys3.conformance.forms import PART_TYPE, SIGNATURE, Form, encode, expiration, render
+from anys3.conformance.kit.bent import with_other_secret
+from anys3.conformance.kit.forms import PART_TYPE, SIGNATURE, Form, encode, expiration, render
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.together import together
 
 _SIGNING = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", SIGNATURE)
 _DENIED = "403 AccessDenied"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 
-from anys3.conformance.bent import unknown_identity, with_other_secret
-from anys3.conformance.forms import SIGNATURE, Form, encode, expiration
+from anys3.conformance.kit.bent import unknown_identity, with_other_secret
+from anys3.conformance.kit.forms import SIGNATURE, Form, encode, expiration
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
-from anys3.conformance.together import together
 
 _DENIED = "403 AccessDenied"
 _INVALID = "400 InvalidPolicyDocument"

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from anys3.conformance.kit.times import http_time
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal
-from anys3.conformance.times import http_time
-from anys3.conformance.together import together
 
 _HOUR_S = 3600
 _TOO_EARLY_S = 960

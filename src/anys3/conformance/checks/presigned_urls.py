@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import quote
 
-from anys3.conformance.bent import unknown_identity, with_other_secret
 from anys3.conformance.ground import Identity
+from anys3.conformance.kit.bent import unknown_identity, with_other_secret
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.together import together
 from anys3.protocol import sigv2
 
 _INVALID = "400 AuthorizationQueryParametersError"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from anys3.conformance.multipart import MIN_PART, crc32, filler
+from anys3.conformance.kit.multipart import MIN_PART, crc32, filler
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.together import together
 
 _OPERATION = "GetObject"
 _DIGITS = b"0123456789"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import gzip
 
 from anys3.client.signing import encode_query
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.together import together
 
 _BODY = gzip.compress(CONTENT, mtime=0)
 _PLAIN = {"accept-encoding": "gzip"}

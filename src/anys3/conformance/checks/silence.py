@@ -6,12 +6,12 @@ import base64
 from collections.abc import Callable, Mapping
 from hashlib import md5
 
-from anys3.conformance import spare
+from anys3.conformance.kit import spare
+from anys3.conformance.kit.together import together
 from anys3.conformance.outcomes import Failed
 from anys3.conformance.probe import CONTENT, Probe, SentPart, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.together import together
 
 OBJECT_SUBRESOURCES = {
     "GET": ("acl", "annotation", "attributes", "legal-hold", "retention", "tagging", "torrent"),

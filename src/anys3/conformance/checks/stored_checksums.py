@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from anys3.client.signing import STREAMING_UNSIGNED_TRAILER
-from anys3.conformance.checksummed import (
+from anys3.conformance.kit.checksummed import (
     COMPOSITE,
     CRC32,
     DIGITS,
@@ -18,11 +18,11 @@ from anys3.conformance.checksummed import (
     shared_parts,
     value_of,
 )
-from anys3.conformance.multipart import list_parts
+from anys3.conformance.kit.multipart import list_parts
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import equal
-from anys3.conformance.together import together
 from anys3.model import ChecksumAlgorithm
 
 _PUBLISHED: Mapping[ChecksumAlgorithm, str] = {

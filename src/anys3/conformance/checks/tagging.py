@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from hashlib import md5
 from xml.sax.saxutils import escape
 
-from anys3.conformance.multipart import given_end
+from anys3.conformance.kit.multipart import given_end
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal
-from anys3.conformance.together import together
 
 _GET, _PUT, _DELETE = "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging"
 _HEADER, _COUNT, _DIRECTIVE = "x-amz-tagging", "x-amz-tagging-count", "x-amz-tagging-directive"

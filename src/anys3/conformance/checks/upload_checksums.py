@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anys3.conformance.checksummed import (
+from anys3.conformance.kit.checksummed import (
     ALGORITHM,
     COMPOSITE,
     CRC32,
@@ -17,11 +17,11 @@ from anys3.conformance.checksummed import (
     shared_parts,
     value_of,
 )
-from anys3.conformance.multipart import MIN_PART, begun_with, copy_part
+from anys3.conformance.kit.multipart import MIN_PART, begun_with, copy_part
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe, SentPart
 from anys3.conformance.registry import check
 from anys3.conformance.replies import equal
-from anys3.conformance.together import together
 from anys3.model import ChecksumAlgorithm
 
 _CREATE, _COMPLETE = "CreateMultipartUpload", "CompleteMultipartUpload"

@@ -7,7 +7,7 @@ import time
 from base64 import b64encode
 
 from anys3.client.signing import STREAMING_SIGNED, STREAMING_UNSIGNED_TRAILER
-from anys3.conformance.multipart import (
+from anys3.conformance.kit.multipart import (
     MAX_PART,
     UNKNOWN_ID,
     crc32,
@@ -19,11 +19,11 @@ from anys3.conformance.multipart import (
     scratch_upload,
     shared_upload,
 )
+from anys3.conformance.kit.together import together
 from anys3.conformance.outcomes import Blocked, Failed
 from anys3.conformance.probe import Probe, SentPart, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.conformance.together import together
 
 _OPERATION = "UploadPart"
 _CHUNK = b"0123456789abcdef" * 512

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from anys3.conformance.multipart import UNKNOWN_ID, copy_part, expect_completes, scratch_upload
+from anys3.conformance.kit.multipart import UNKNOWN_ID, copy_part, expect_completes, scratch_upload
+from anys3.conformance.kit.together import together
 from anys3.conformance.probe import Probe, SentPart, Upload
 from anys3.conformance.registry import check
 from anys3.conformance.replies import equal, require
-from anys3.conformance.together import together
 
 _OPERATION = "UploadPartCopy"
 _SOURCE = bytes(range(256)) * 4

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from anys3.client.connections import Unreachable
 from anys3.client.signing import presign
-from anys3.conformance import spare
+from anys3.conformance.kit import spare
 from anys3.conformance.outcomes import Failed
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from anys3.client.signing import STREAMING_UNSIGNED_TRAILER
-from anys3.conformance.multipart import filler
+from anys3.conformance.kit.multipart import filler
 from anys3.conformance.probe import Probe, SentPart, Upload
 from anys3.conformance.replies import Reply, equal
 from anys3.model import ChecksumAlgorithm
