@@ -36,6 +36,7 @@ from anys3.conformance.running import prepare, run_check
 from anys3.model import AccessKey, CorsRule
 from anys3.operations import HANDLERS
 from anys3.operations.call import Call
+from anys3.protocol import claims
 from anys3.protocol.http import Answer, Content, Request
 from anys3.protocol.payload import PLAIN
 from anys3.server import listeners, platform, tls
@@ -247,10 +248,18 @@ def patched(sentence: str, target: str, replacement: Any) -> Breakage:
     """
     where, _, name = target.rpartition(".")
 
-    def enter(_: BreakableServer) -> AbstractContextManager[object]:
+    @contextlib.contextmanager
+    def enter(_: BreakableServer) -> Iterator[None]:
         # By the module, because packages export functions of the same names as their modules.
         module = sys.modules.get(where)
-        return mock.patch.object(module, name, replacement) if module else mock.patch(target, replacement)
+        patch = mock.patch.object(module, name, replacement) if module else mock.patch(target, replacement)
+        try:
+            with patch:
+                yield
+        finally:
+            # What a broken server has read of an Authorization header must not be known to a whole one.
+            claims._claims.clear()
+            claims._signers.clear()
 
     return Breakage(sentence, enter)
 
