@@ -64,16 +64,16 @@ def _run(name: str, command: Sequence[str], *, tls: bool) -> int:
         return _wait(subprocess.Popen(words, env=peer.environment()))
 
 
-def _measure(names: Sequence[str], reports: Path, more: Sequence[str]) -> int:
+def _measure(names: Sequence[str], reports: Path, more: Sequence[str], *, plain: bool) -> int:
     reports.mkdir(parents=True, exist_ok=True)
-    is_judged = [_judge(name, reports, more) for name in names]
+    is_judged = [_judge(name, reports, more, plain=plain) for name in names]
     return 0 if all(is_judged) else 1
 
 
-def _judge(name: str, reports: Path, more: Sequence[str]) -> bool:
+def _judge(name: str, reports: Path, more: Sequence[str], *, plain: bool) -> bool:
     """Check one product, over TLS if it can; an older report is only replaced by a whole one."""
     report = reports / f"{name}.json"
-    with peers.start(name, tls=peers.PRODUCTS[name].has_tls) as peer:
+    with peers.start(name, tls=peers.PRODUCTS[name].has_tls and not plain) as peer:
         command = [sys.executable, "-m", "anys3", "check", peer.named_endpoint, "--json", "--quiet"]
         command += ["--product", peers.PRODUCTS[name].title, "--product-version", peer.version]
         command += ["--html", str(reports / f"{name}.html")]
@@ -127,6 +127,7 @@ def main(arguments: Sequence[str]) -> int:
     running.add_argument("--tls", action="store_true", help="speak TLS, with a certificate for s3.localhost")
     measuring = actions.add_parser("measure", help="run anys3 check against products, and keep the reports")
     measuring.add_argument("name", nargs="+", choices=peers.PRODUCTS)
+    measuring.add_argument("--plain", action="store_true", help="over HTTP, also what could speak TLS")
     measuring.add_argument("--to", type=Path, required=True, metavar="DIR", help="where the reports go")
     before, has_command, command = _split(arguments)
     chosen = parser.parse_args(before)
@@ -137,7 +138,7 @@ def main(arguments: Sequence[str]) -> int:
         if chosen.action == "install":
             return _install(chosen.name)
         if chosen.action == "measure":
-            return _measure(chosen.name, chosen.to, command)
+            return _measure(chosen.name, chosen.to, command, plain=chosen.plain)
         if not has_command or not command:
             parser.error("run needs a command after --")
         return _run(chosen.name, command, tls=chosen.tls)
