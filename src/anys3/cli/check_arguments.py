@@ -70,7 +70,7 @@ def add_check(commands: Any, command: Callable[..., argparse.ArgumentParser]) ->
         help="the endpoint (default: AWS_ENDPOINT_URL); then tiers, profiles, operations, ids or globs",
     )  # fmt: skip
     _add_choosing(check)
-    _add_identity(check)
+    _add_scope(_add_identity(check))
     _add_limits(check)
     _add_reports(check)
     clean = command(
@@ -79,6 +79,7 @@ def add_check(commands: Any, command: Callable[..., argparse.ArgumentParser]) ->
     )  # fmt: skip
     clean.add_argument("url", nargs="?", metavar="URL", help="only runs against this endpoint")
     _add_identity(clean)
+    clean.set_defaults(unauthenticated=False, second_profile=None)
     clean.add_argument("--journals", type=Path, metavar="DIR", help="where the journals are")
     matrix = command(
         commands, "check matrix", "rewrite the table of measured products from reports",
@@ -112,13 +113,21 @@ def _add_choosing(parser: argparse.ArgumentParser) -> None:
             )  # fmt: skip
 
 
-def _add_identity(parser: argparse.ArgumentParser) -> None:
+def _add_identity(parser: argparse.ArgumentParser) -> Any:
     group = parser.add_argument_group("who asks, and where")
     group.add_argument("--profile", metavar="NAME", help="the profile of ~/.aws (default: the AWS chain)")
+    group.add_argument("--region", metavar="NAME", help="the region that requests are signed for")
+    group.add_argument("--ca-file", metavar="FILE", help="trust these authorities (default: AWS_CA_BUNDLE)")
+    group.add_argument(
+        "--timeout", type=_seconds, default=30.0, metavar="SECONDS", help="for each answer (default: 30)"
+    )
+    return group
+
+
+def _add_scope(group: Any) -> None:
     group.add_argument(
         "--second-profile", metavar="NAME", help="a second identity, without rights of the first"
     )
-    group.add_argument("--region", metavar="NAME", help="the region that requests are signed for")
     group.add_argument(
         "--unauthenticated", action="store_true", help="ask as nobody: only what needs no key is checked"
     )
@@ -130,9 +139,6 @@ def _add_identity(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--cors-bucket", metavar="B", help="the bucket with these rules, if they are not every bucket's"
     )
-    group.add_argument("--ca-file", metavar="FILE", help="trust these authorities (default: AWS_CA_BUNDLE)")
-    group.add_argument("--timeout", type=_seconds, default=30.0, metavar="SECONDS",
-                       help="for each answer (default: 30)")  # fmt: skip
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
