@@ -53,7 +53,7 @@ def resigned(
 def with_other_secret(identity: Identity) -> Identity:
     """Return an identity with the same key id, and a secret that is not its own."""
     secret = identity.credentials.secret_access_key
-    last = "x" if secret[-1] != "x" else "y"
+    last = "y" if secret.endswith("x") else "x"
     credentials = replace(identity.credentials, secret_access_key=secret[:-1] + last)
     return replace(identity, credentials=credentials)
 
