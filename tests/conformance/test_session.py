@@ -81,6 +81,13 @@ def test_selected_musts_that_pass_end_with_0(environment: dict[str, str]) -> Non
     assert report["tiers"][0]["verdict"] == "INCOMPLETE"
 
 
+def test_a_badge_is_an_image_or_what_shields_io_reads(environment: dict[str, str], tmp_path: Path) -> None:
+    for name in ("badge.svg", "badge.json"):
+        assert check(environment, "PUT-03", "--badge", str(tmp_path / name)).returncode == 0
+    assert (tmp_path / "badge.svg").read_text("utf-8").startswith("<svg")
+    assert json.loads((tmp_path / "badge.json").read_text("utf-8"))["schemaVersion"] == 1
+
+
 def test_a_broken_server_ends_with_1_and_a_sentence(
     breakable: BreakableServer, environment: dict[str, str]
 ) -> None:

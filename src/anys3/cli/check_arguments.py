@@ -162,7 +162,7 @@ def _add_reports(parser: argparse.ArgumentParser) -> None:
         ("html", "one page, with requests, answers and reproducers"),
         ("junit", "for a CI server"),
         ("markdown", "for a pull request or an issue"),
-        ("badge", "an SVG badge with the verdict"),
+        ("badge", "a badge with the verdict: SVG, or for shields.io if FILE ends in .json"),
     ):
         group.add_argument(f"--{name}", type=Path, metavar="FILE", help=what)
     group.add_argument("--baseline", type=Path, metavar="FILE",

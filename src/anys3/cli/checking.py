@@ -255,7 +255,7 @@ def _tell(report: Report, arguments: argparse.Namespace, environment: Mapping[st
         (arguments.html, html.to_html),
         (arguments.junit, junit.to_junit),
         (arguments.markdown, markdown.to_markdown),
-        (arguments.badge, badge.to_svg),
+        (arguments.badge, badge.to_shields if _is_json(arguments.badge) else badge.to_svg),
         (arguments.write_baseline, lambda found: baseline.render(found.results)),
     ):
         if path is not None:
@@ -275,3 +275,7 @@ def _baseline_problems(report: Report, path: Path | None) -> list[str] | None:
     except (OSError, UnicodeDecodeError) as error:
         raise Refusal(Exit.USAGE, f"--baseline {path}: {error}") from None
     return baseline.problems(listed, report.results, checks())
+
+
+def _is_json(path: Path | None) -> bool:
+    return path is not None and path.suffix == ".json"
