@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from anys3.conformance.cleaning import _batches, clean
 from anys3.conformance.ground import Ground
 from anys3.conformance.probe import Probe
-from tests.broken_servers import BreakableServer
+from anys3.protocol.http import Answer, Request
+from tests.broken_servers import BreakableServer, Proceed, error_answer, hooked
 
 
 @pytest.fixture
@@ -63,6 +64,27 @@ def test_keys_that_a_server_may_take_for_one_are_in_different_batches(keys: list
     assert sorted(key for batch in batches for key in batch) == sorted(keys)
     for change in (str.lower, str.strip, nfc, cut, unquote_plus):
         assert [len({change(key) for key in batch}) for batch in batches] == [len(batch) for batch in batches]
+
+
+def test_a_signal_while_it_cleans_does_not_end_it_half_way(
+    breakable: BreakableServer, ground: Ground
+) -> None:
+    probe = Probe(ground, "PUT-01/x")
+    for name in ("a", "b//c", "d/../e"):
+        probe.given_object(name)
+    probe.given_upload()
+    heard: list[bytes] = []
+
+    async def hook(request: Request, proceed: Proceed) -> Answer:
+        ground.stop.set()  # what the handler of SIGINT does
+        heard.append(request.method)
+        return error_answer("SlowDown") if len(heard) == 2 else await proceed(request)
+
+    with hooked("is interrupted", hook).enter(breakable):
+        cleaned(ground)
+    ground.stop.clear()
+    assert len(heard) > 4
+    assert probe.request("HEAD", probe.path()).status == 404
 
 
 def test_buckets_with_objects_and_uploads_are_emptied_and_deleted(ground: Ground) -> None:

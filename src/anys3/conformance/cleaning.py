@@ -55,7 +55,6 @@ def clean(ground: Ground, made: Made, run_id: str) -> Leftovers:
 
 class _Cleaner:
     def __init__(self, ground: Ground, made: Made, run_id: str) -> None:
-        ground.stop.clear()
         ground.lift_limits()
         self._ground = ground
         self._made = made

@@ -119,6 +119,7 @@ class Ground:
         self._locks: dict[str, threading.RLock] = {}
         self._made: dict[str, object] = {}
         self._pause_until = 0.0
+        self._is_cleaning = False
         self._deadline = time.monotonic() + self.limits.seconds
 
     def lock(self, name: str) -> threading.RLock:
@@ -138,7 +139,7 @@ class Ground:
 
         Raises Stopped, or Skipped if a limit is reached.
         """
-        if self.stop.is_set():
+        if self.stop.is_set() and not self._is_cleaning:
             raise Stopped
         with self._lock:
             if self.meter.total >= self.limits.requests:
@@ -150,7 +151,8 @@ class Ground:
                 meter.sent_bytes += size
 
     def lift_limits(self) -> None:
-        """Let requests through whatever was used: cleaning up must not end half-way."""
+        """Let requests through whatever was used, and whatever is told to stop: cleaning must not end half-way."""
+        self._is_cleaning = True
         self.limits = Limits(requests=1 << 40, seconds=float("inf"))
         self._deadline = float("inf")
 
@@ -176,5 +178,7 @@ class Ground:
     def _wait_for_the_others(self) -> None:
         """Wait until the pause that any thread was told to make is over."""
         left = self._pause_until - time.monotonic()
-        if left > 0 and self.stop.wait(left):
+        if left > 0 and self._is_cleaning:
+            time.sleep(left)
+        elif left > 0 and self.stop.wait(left):
             raise Stopped

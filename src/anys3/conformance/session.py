@@ -106,12 +106,11 @@ class Session:
         except Stopped:
             self.ground.stop.set()
         finally:
-            was_stopped = self.ground.stop.is_set()
             say("cleaning up")
             leftovers = cleaning.clean(self.ground, self._journal.made, self._journal.run_id).sentences
             self.ground.pool.close()
             self._journal.close(is_clean=not leftovers)
-        return self._report(began, results, leftovers, was_stopped=was_stopped)
+        return self._report(began, results, leftovers, was_stopped=self.ground.stop.is_set())
 
     def _begin(self) -> None:
         probe = Probe(self.ground, "begin")
