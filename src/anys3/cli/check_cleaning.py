@@ -47,7 +47,7 @@ def _clean(left: Left, dialer: Dialer, main: Identity | None) -> list[str]:
     """Return what could not be taken away; the journal goes when all is gone."""
     journal = Journal.reopened(left)
     ground = Ground(dialer, journal, main, bucket=left.bucket, prefix=left.prefix)
-    sentences = clean(ground, left.made, left.run_id).sentences
+    sentences = clean(ground, left.made, left.run_id)
     ground.pool.close()
     journal.close(is_clean=not sentences)
     return sentences

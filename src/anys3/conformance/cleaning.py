@@ -6,19 +6,17 @@ and named.
 
 from __future__ import annotations
 
-import base64
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from hashlib import md5
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from anys3.client.connections import ExchangeError
+from anys3.conformance.digests import md5_base64
 from anys3.conformance.ground import Ground
 from anys3.conformance.journal import Journal, Made
 from anys3.conformance.outcomes import Failed, Skipped
@@ -34,18 +32,8 @@ _PLAIN = re.compile(r"(?!.*(?://|/\.{1,2}(?:/|$)|/$|^/))[\u0020-\ud7ff]+")
 _ODD = re.compile("[\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 
 
-@dataclass(slots=True)
-class Leftovers:
-    """What could not be taken away: one sentence each."""
-
-    sentences: list[str] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.sentences)
-
-
-def clean(ground: Ground, made: Made, run_id: str) -> Leftovers:
-    """Abort the uploads, delete the objects and buckets of a run, and return what is left.
+def clean(ground: Ground, made: Made, run_id: str) -> list[str]:
+    """Abort the uploads, delete the objects and buckets of a run, and return what is left: a sentence each.
 
     Works over the main identity of `ground`, whose limits no longer hold. Raises nothing that the endpoint
     causes: what fails is a sentence in the result.
@@ -60,9 +48,9 @@ class _Cleaner:
         self._made = made
         self._run_id = run_id
         self._probe = Probe(ground, "clean")
-        self._left = Leftovers()
+        self._left: list[str] = []
 
-    def clean(self) -> Leftovers:
+    def clean(self) -> list[str]:
         if self._ground.main is None:
             return self._left
         with ThreadPoolExecutor(_THREADS) as threads:
@@ -90,8 +78,8 @@ class _Cleaner:
             return None
 
     def _note(self, sentence: str) -> None:
-        if sentence not in self._left.sentences:
-            self._left.sentences.append(sentence)
+        if sentence not in self._left:
+            self._left.append(sentence)
 
     def _abort_uploads(self, threads: ThreadPoolExecutor, gone: set[str]) -> None:
         """Abort the uploads of the run: those whose ids it saw, and those that the endpoint lists."""
@@ -149,7 +137,7 @@ class _Cleaner:
         """Delete with DeleteObjects. Returns the keys that it did not delete, for DeleteObject."""
         rows = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
         body = f"<Delete><Quiet>false</Quiet>{rows}</Delete>".encode()
-        digest = _md5_base64(body)
+        digest = md5_base64(body)
         reply = self._ask("POST", self._probe.path(bucket=bucket), "delete", {"content-md5": digest}, body)
         if reply is None or reply.status != 200:
             return keys
@@ -226,7 +214,3 @@ def _keys_of(reply: Reply | None) -> list[str]:
         return [unquote_plus(key) if is_encoded else key for key in reply.texts("Contents/Key")]
     except Failed:
         return []
-
-
-def _md5_base64(body: bytes) -> str:
-    return base64.b64encode(md5(body, usedforsecurity=False).digest()).decode()

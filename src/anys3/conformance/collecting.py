@@ -69,7 +69,7 @@ def finish(session: pytest.Session) -> None:
     ground = session.stash.get(_GROUND, None)
     if ground is None:
         return
-    leftovers = clean(ground, ground.journal.made, ground.journal.run_id).sentences
+    leftovers = clean(ground, ground.journal.made, ground.journal.run_id)
     ground.pool.close()
     ground.journal.close(is_clean=not leftovers)
     for sentence in leftovers:

@@ -88,12 +88,8 @@ class Session:
         self._server_header = ""
         self._transport = PLAIN_HTTP
 
-    def run(
-        self,
-        tell: Callable[[Result], None] = lambda _: None,
-        say: Callable[[str], None] = lambda _: None,
-    ) -> Report:
-        """Run, clean up, and return the report. `tell` hears of results, `say` of what goes on.
+    def run(self, tell: Callable[[Result], None] = lambda _: None) -> Report:
+        """Run, clean up, and return the report. `tell` hears of each result.
 
         Raises CannotBegin; whatever is raised, what was made has been taken away, or stands in the journal.
         """
@@ -106,8 +102,7 @@ class Session:
         except Stopped:
             self.ground.stop.set()
         finally:
-            say("cleaning up")
-            leftovers = cleaning.clean(self.ground, self._journal.made, self._journal.run_id).sentences
+            leftovers = cleaning.clean(self.ground, self._journal.made, self._journal.run_id)
             self.ground.pool.close()
             self._journal.close(is_clean=not leftovers)
         return self._report(began, results, leftovers, was_stopped=self.ground.stop.is_set())

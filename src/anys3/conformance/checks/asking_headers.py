@@ -6,8 +6,8 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import md5
 
+from anys3.conformance.digests import md5_base64
 from anys3.conformance.kit import spare
 from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe, SentPart, Upload
@@ -20,10 +20,6 @@ _OTHER_ETAG = '"00000000000000000000000000000000"'
 _OTHER_ACCOUNT = {"x-amz-expected-bucket-owner": "000000000000"}
 _CUSTOMER_KEY = b"0123456789abcdef0123456789abcdef"
 _LEGAL_HOLD_OFF = b"<LegalHold><Status>OFF</Status></LegalHold>"
-
-
-def _base64_md5(data: bytes) -> str:
-    return base64.b64encode(md5(data, usedforsecurity=False).digest()).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,7 @@ _ASKED = (
         {
             f"{_ENCRYPTION}-customer-algorithm": "AES256",
             f"{_ENCRYPTION}-customer-key": base64.b64encode(_CUSTOMER_KEY).decode(),
-            f"{_ENCRYPTION}-customer-key-md5": _base64_md5(_CUSTOMER_KEY),
+            f"{_ENCRYPTION}-customer-key-md5": md5_base64(_CUSTOMER_KEY),
         },
         lambda probe, key, _reply: probe.head(key).status == 400,
         with_every_request=True,
@@ -179,7 +175,7 @@ def _ask_upload(probe: Probe, asked: Asked, key: str) -> None:
 def locks_asked_of_put(probe: Probe) -> None:
     """Retention and legal hold are honoured or refused; the bucket of a run has no locks."""
     until = (datetime.now(UTC) + timedelta(seconds=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    digest = {"content-md5": _base64_md5(CONTENT)}
+    digest = {"content-md5": md5_base64(CONTENT)}
     retention = {"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": until}
     retained = Asked(retention, _echoed("x-amz-object-lock-mode", "GOVERNANCE"))
     reply = probe.put(probe.key("retained"), CONTENT, {**digest, **retention})
@@ -191,7 +187,7 @@ def locks_asked_of_put(probe: Probe) -> None:
         _judge(probe, held, key, reply, "PutObject")
     finally:
         if reply.status == 200:
-            off = {"content-md5": _base64_md5(_LEGAL_HOLD_OFF)}
+            off = {"content-md5": md5_base64(_LEGAL_HOLD_OFF)}
             probe.put(key, _LEGAL_HOLD_OFF, off, "legal-hold")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -13,11 +12,11 @@ from anys3.client.signing import (
     STREAMING_UNSIGNED_TRAILER,
     UNSIGNED_PAYLOAD,
 )
+from anys3.conformance.digests import crc32_base64, md5_etag
 from anys3.conformance.outcomes import Blocked
 from anys3.conformance.probe import Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal, require
-from anys3.protocol import checksums
 
 _T = TypeVar("_T")
 CHUNKS = (b"a" * 8192, b"b" * 8192, b"the end")
@@ -27,11 +26,6 @@ _MODES = (STREAMING_UNSIGNED_TRAILER, STREAMING_SIGNED, STREAMING_SIGNED_TRAILER
 _MISMATCH = "403 SignatureDoesNotMatch"
 _INCOMPLETE = "400 IncompleteBody"
 _SIGNATURE_MARK = b";chunk-signature="
-
-
-def crc32(data: bytes) -> str:
-    """Return a CRC32 as a header or trailer has it."""
-    return checksums.encode(checksums.digest("CRC32", data))
 
 
 def stream(
@@ -45,7 +39,7 @@ def stream(
     path: str | None = None,
 ) -> Reply:
     """PUT those chunks in a streaming mode, with a trailer of their CRC32 where the mode has one."""
-    trailers = [(CRC32, crc32(b"".join(chunks)))] if mode.endswith("TRAILER") else []
+    trailers = [(CRC32, crc32_base64(b"".join(chunks)))] if mode.endswith("TRAILER") else []
     return probe.put_chunked(
         probe.key(key), chunks, mode=mode, trailers=trailers, headers=headers or {}, bend=bend, path=path
     )
@@ -77,10 +71,6 @@ def _in_turn(modes: Sequence[str], faults: Sequence[_T]) -> Iterator[tuple[str, 
     """Yield each fault with a mode and each mode with a fault, in turn: the frame is the same in all."""
     for number in range(max(len(modes), len(faults))):
         yield modes[number % len(modes)], faults[number % len(faults)]
-
-
-def _etag(data: bytes) -> str:
-    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
 
 
 def _replaced(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
@@ -134,7 +124,10 @@ def unsigned_stream_with_trailer(probe: Probe) -> None:
 @check("PAY-05", operation="PutObject")
 def trailer_is_verified(probe: Probe) -> None:
     """A stream whose trailer is not the checksum of its bytes is refused, and nothing is stored."""
-    damaged, wrong = _replaced(b"bbb", b"bxb"), _replaced(crc32(BODY).encode(), crc32(b"x").encode())
+    damaged, wrong = (
+        _replaced(b"bbb", b"bxb"),
+        _replaced(crc32_base64(BODY).encode(), crc32_base64(b"x").encode()),
+    )
     for bend, what in ((damaged, "a changed byte"), (wrong, "the checksum of other bytes")):
         _refused(probe, STREAMING_UNSIGNED_TRAILER, bend, what, "400")
     _expect_nothing(probe)
@@ -201,7 +194,9 @@ def chunks_before_a_trailer_are_verified(probe: Probe) -> None:
     changed = BODY.replace(b"aaa", b"axa", 1)
 
     def bend(wire: bytes) -> bytes:
-        return wire.replace(b"aaa", b"axa", 1).replace(crc32(BODY).encode(), crc32(changed).encode())
+        return wire.replace(b"aaa", b"axa", 1).replace(
+            crc32_base64(BODY).encode(), crc32_base64(changed).encode()
+        )
 
     for one, what in (
         (bend, "a changed chunk and a trailer that fits it"),
@@ -291,12 +286,12 @@ def bytes_etag_and_size(probe: Probe) -> None:
     """What is stored of a stream, its ETag and its sizes are those of the decoded bytes."""
     for mode in _modes(probe):
         put, got = _read(probe, mode)
-        equal(put.etag, _etag(BODY), f"the ETag that PUT with {mode} answers")
-        equal(got.etag, _etag(BODY), f"the ETag of the object that was sent with {mode}")
+        equal(put.etag, md5_etag(BODY), f"the ETag that PUT with {mode} answers")
+        equal(got.etag, md5_etag(BODY), f"the ETag of the object that was sent with {mode}")
     prefix = _whole(probe, mode)[0].removesuffix(mode.lower())
     listed = probe.list_keys(("prefix", prefix)).expect("200", about="the list of them")
     equal(set(listed.texts("Contents/Size")), {str(len(BODY))}, "the Size of each in the list")
-    equal(set(listed.texts("Contents/ETag")), {_etag(BODY)}, "the ETag of each in the list")
+    equal(set(listed.texts("Contents/ETag")), {md5_etag(BODY)}, "the ETag of each in the list")
 
 
 @check("PAY-09", operation="PutObject")
@@ -307,7 +302,7 @@ def streams_of_any_length(probe: Probe) -> None:
             body = b"".join(chunks)
             about = f"{mode} of {len(body)} bytes"
             reply = stream(probe, mode, chunks).expect("200", about=f"PUT with {about}")
-            equal(reply.etag, _etag(body), f"the ETag that {about} answers")
+            equal(reply.etag, md5_etag(body), f"the ETag that {about} answers")
     probe.expect_content(probe.key(), body, about=about)
 
 
@@ -317,10 +312,14 @@ def part_in_a_stream(probe: Probe) -> None:
     upload = probe.given_upload()
     query = [("partNumber", "1"), ("uploadId", upload.id)]
     reply = probe.put_chunked(
-        upload.key, CHUNKS, mode=STREAMING_UNSIGNED_TRAILER, trailers=[(CRC32, crc32(BODY))], query=query
+        upload.key,
+        CHUNKS,
+        mode=STREAMING_UNSIGNED_TRAILER,
+        trailers=[(CRC32, crc32_base64(BODY))],
+        query=query,
     )
     reply.expect("200", about="UploadPart as a stream")
-    equal(reply.etag, _etag(BODY), "the ETag of a part that was sent as a stream")
+    equal(reply.etag, md5_etag(BODY), "the ETag of a part that was sent as a stream")
 
 
 @check("PAY-16", operation="PutObject")

@@ -8,7 +8,8 @@ from anys3.client.signing import (
     STREAMING_UNSIGNED_TRAILER,
     UNSIGNED_PAYLOAD,
 )
-from anys3.conformance.checks.aws_chunked import BODY, CHUNKS, CRC32, crc32, stream
+from anys3.conformance.checks.aws_chunked import BODY, CHUNKS, CRC32, stream
+from anys3.conformance.digests import crc32_base64
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal
@@ -102,11 +103,13 @@ def _put_with_tail(probe: Probe, tail: bytes, checksum: str) -> Reply:
 def _expect_trailer_is_read(probe: Probe, *tails: bytes) -> None:
     """Raise Failed unless the trailer at the end of a stream is read: accepted and verified."""
     for tail in tails:
-        _put_with_tail(probe, tail, crc32(b"other")).expect(
+        _put_with_tail(probe, tail, crc32_base64(b"other")).expect(
             "400", about=f"a stream that ends in {tail!r}, with a wrong checksum"
         )
     for tail in tails:
-        _put_with_tail(probe, tail, crc32(CONTENT)).expect("200", about=f"a stream that ends in {tail!r}")
+        _put_with_tail(probe, tail, crc32_base64(CONTENT)).expect(
+            "200", about=f"a stream that ends in {tail!r}"
+        )
     probe.expect_content(probe.key(), CONTENT)
 
 

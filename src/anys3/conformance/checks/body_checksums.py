@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import b64encode
 from collections.abc import Mapping
 
 from anys3.client.signing import STREAMING_UNSIGNED_TRAILER
+from anys3.conformance.digests import md5_base64
 from anys3.conformance.kit.checksummed import sent_with
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
@@ -169,20 +169,16 @@ def checksums_without_a_body(probe: Probe) -> None:
         reply.expect(status, about=f"{method} with {name}: AAAAAA==")
 
 
-def _md5(data: bytes) -> str:
-    return b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
-
-
 @check("PAY-14", operation="PutObject")
 def content_md5_is_verified(probe: Probe) -> None:
     """A body that is not that of its Content-MD5 is refused, and nothing is stored or replaced."""
     there = probe.given_object("there")
     for name, body in (("new", CONTENT), ("new", b""), ("there", b"changed")):
-        reply = probe.put(probe.key(name), body, headers={"content-md5": _md5(_OTHER)})
+        reply = probe.put(probe.key(name), body, headers={"content-md5": md5_base64(_OTHER)})
         reply.expect(_BAD_DIGEST, about=f"PUT of {len(body)} bytes with the Content-MD5 of others")
     probe.expect_no_object(probe.key("new"), about="the object of a wrong Content-MD5")
     probe.expect_content(there, CONTENT, about="the object that was there")
-    probe.put(probe.key("new"), headers={"content-md5": _md5(CONTENT)}).expect(
+    probe.put(probe.key("new"), headers={"content-md5": md5_base64(CONTENT)}).expect(
         "200", about="PUT with its Content-MD5"
     )
 

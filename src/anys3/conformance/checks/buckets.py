@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from anys3.conformance.digests import md5_base64
 from anys3.conformance.kit import spare
 from anys3.conformance.outcomes import Skipped
 from anys3.conformance.probe import CONTENT, Probe
@@ -78,7 +77,7 @@ def again(probe: Probe) -> None:
     """Creating a bucket that one owns changes nothing in it: neither content nor configuration."""
     with spare.given(probe) as bucket:
         path = probe.path(probe.given_object(bucket=bucket), bucket)
-        digest = base64.b64encode(hashlib.md5(_CORS, usedforsecurity=False).digest()).decode()
+        digest = md5_base64(_CORS)
         cors = probe.request("PUT", probe.path(bucket=bucket), "cors", {"content-md5": digest}, _CORS)
         reply = spare.create(probe, bucket)
         if probe.main.region == _ALIAS and reply.status == 200:

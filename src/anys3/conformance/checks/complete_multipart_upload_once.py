@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
+from anys3.conformance.digests import crc32_base64, md5_etag
 from anys3.conformance.kit.multipart import (
-    crc32,
     expect_completes,
     filler,
     list_parts,
     list_uploads,
-    part_etag,
     uploads_of,
 )
 from anys3.conformance.kit.together import together
@@ -71,7 +70,7 @@ def failure_changes_nothing(probe: Probe) -> None:
     """A completion that is refused leaves the object as it was, and the upload usable."""
     probe.given_object(body=b"old")
     upload, parts = _given_parts(probe, b"new")
-    wrong = SentPart(1, part_etag(b"other"), b"")
+    wrong = SentPart(1, md5_etag(b"other"), b"")
     reply = probe.complete(upload, [wrong])
     require(reply.status >= 400, f"completion with a wrong ETag: expected a refusal, got {reply.said}")
     probe.expect_content(upload.key, b"old", about="the object after a completion that was refused")
@@ -169,22 +168,22 @@ def _complete_with(
 def _expect_checksum_judged(probe: Probe, settings: dict[str, str]) -> None:
     """Complete with a wrong checksum of the whole object, then with the right one."""
     upload = probe.given_upload(headers=settings)
-    part = probe.given_part(upload, 1, b"body", {"x-amz-checksum-crc32": crc32(b"body")})
-    elements = ("PartNumber", "1"), ("ETag", part.etag), ("ChecksumCRC32", crc32(b"body"))
+    part = probe.given_part(upload, 1, b"body", {"x-amz-checksum-crc32": crc32_base64(b"body")})
+    elements = ("PartNumber", "1"), ("ETag", part.etag), ("ChecksumCRC32", crc32_base64(b"body"))
 
     def complete(value: str) -> Reply:
         headers = {"x-amz-checksum-type": "FULL_OBJECT", "x-amz-checksum-crc32": value}
         return _complete_with(probe, upload, *elements, headers=headers)
 
     about = "completion with a wrong CRC32 of the whole object"
-    reply = complete(crc32(b"other"))
+    reply = complete(crc32_base64(b"other"))
     if not reply.is_one_of("400 BadDigest", "400 InvalidRequest", "501"):
         raise Failed(f"{about}: expected 400 BadDigest, 400 InvalidRequest or 501, got {reply.said}")
     probe.expect_no_object(upload.key, about=f"HEAD after {about}")
     if not settings:
         return
     about = "completion with the right CRC32 of the whole object"
-    right = complete(crc32(b"body"))
+    right = complete(crc32_base64(b"body"))
     if right.is_one_of("400 InvalidRequest", "501"):
         probe.report(f"a checksum of the whole object is refused at completion: {right.said}")
         return
@@ -209,7 +208,9 @@ def _given_crc32_part(probe: Probe) -> tuple[Upload, Reply]:
     """Return an upload that declares CRC32, and the answer to its part, or block the check."""
     upload = probe.given_upload(headers={"x-amz-checksum-algorithm": "CRC32"})
     with probe.setting_up("a part with its CRC32 could not be uploaded"):
-        reply = probe.put_part(upload, 1, b"body", {"x-amz-checksum-crc32": crc32(b"body")}).expect("200")
+        reply = probe.put_part(upload, 1, b"body", {"x-amz-checksum-crc32": crc32_base64(b"body")}).expect(
+            "200"
+        )
     return upload, reply
 
 
@@ -218,7 +219,7 @@ def part_checksum_in_any_order(probe: Probe) -> None:
     """A part may be listed with its checksum, and with its elements in any order."""
     upload, sent = _given_crc32_part(probe)
     # The number last: as the number first and no checksum are what the other completions have.
-    row = ("ChecksumCRC32", crc32(b"body")), ("ETag", sent.etag), ("PartNumber", "1")
+    row = ("ChecksumCRC32", crc32_base64(b"body")), ("ETag", sent.etag), ("PartNumber", "1")
     about = "completion with a part of ChecksumCRC32, ETag and PartNumber, in that order"
     _complete_with(probe, upload, *row).expect("200", about=about)
     probe.expect_content(upload.key, b"body", about=f"the object after {about}")
@@ -228,7 +229,7 @@ def part_checksum_in_any_order(probe: Probe) -> None:
 def wrong_part_checksum(probe: Probe) -> None:
     """A part listed with another checksum than it was verified with is refused."""
     upload, sent = _given_crc32_part(probe)
-    wrong = ("ChecksumCRC32", crc32(b"other"))
+    wrong = ("ChecksumCRC32", crc32_base64(b"other"))
     reply = _complete_with(probe, upload, ("PartNumber", "1"), ("ETag", sent.etag), wrong)
     if reply.status == 200 and sent.header("x-amz-checksum-crc32") is None:
         probe.report("checksums of parts at completion are ignored: the parts were verified on upload")

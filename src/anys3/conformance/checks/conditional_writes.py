@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
-from hashlib import md5
 
+from anys3.conformance.digests import md5_base64
 from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe, SentPart, Upload
 from anys3.conformance.registry import check
@@ -285,7 +284,7 @@ def delete_objects_by_etag(probe: Probe) -> None:
     rows = ((right, etag), (wrong, _OTHER))
     objects = "".join(f"<Object><Key>{key}</Key><ETag>{one}</ETag></Object>" for key, one in rows)
     body = f"<Delete>{objects}</Delete>".encode()
-    digest = b64encode(md5(body, usedforsecurity=False).digest()).decode()
+    digest = md5_base64(body)
     reply = probe.request("POST", probe.path(), "delete", {"content-md5": digest}, body)
     reply.expect("200", about="DeleteObjects with an ETag for each object")
     equal(reply.texts("Deleted/Key"), [right], "the keys that DeleteObjects with ETags deleted")

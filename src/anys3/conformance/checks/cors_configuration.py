@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from anys3.conformance.digests import crc32_base64
 from anys3.conformance.kit.cors import (
     METHODS,
     configuration,
@@ -78,7 +77,7 @@ def deletes_rules(probe: Probe) -> None:
 def integrity_value(probe: Probe) -> None:
     """PUT ?cors wants Content-MD5 or a checksum, and verifies it; a provider may be lenient."""
     body = configuration(rule([origin_of(probe, "new")], ["GET"]))
-    crc32 = b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+    crc32 = crc32_base64(body)
     with _bucket(probe) as bucket, together() as each:
         origin = _given(probe, bucket)
         with each():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +10,7 @@ from urllib.parse import unquote_plus
 from xml.sax.saxutils import escape
 
 from anys3.client import signing
+from anys3.conformance.digests import crc32_base64, md5_base64
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import NAMESPACE, Reply, equal, require
@@ -130,7 +130,7 @@ def md5_alone(probe: Probe) -> None:
     """Content-MD5 alone is enough."""
     key = probe.given_object()
     body = _of_keys(key)
-    _accepts(probe, key, _delete(probe, body, {"content-md5": _md5(body)}), "Content-MD5 alone")
+    _accepts(probe, key, _delete(probe, body, {"content-md5": md5_base64(body)}), "Content-MD5 alone")
 
 
 @check("DELS-06", operation="DeleteObjects")
@@ -138,7 +138,7 @@ def crc32_alone(probe: Probe) -> None:
     """x-amz-checksum-crc32 alone is enough."""
     key = probe.given_object()
     body = _of_keys(key)
-    reply = _delete(probe, body, {"x-amz-checksum-crc32": _crc32(body)})
+    reply = _delete(probe, body, {"x-amz-checksum-crc32": crc32_base64(body)})
     _accepts(probe, key, reply, "x-amz-checksum-crc32 alone")
 
 
@@ -146,7 +146,7 @@ def crc32_alone(probe: Probe) -> None:
 def wrong_md5(probe: Probe) -> None:
     """With a Content-MD5 of other bytes nothing is deleted."""
     key = probe.given_object()
-    reply = _delete(probe, _of_keys(key), {"content-md5": _md5(b"other bytes")})
+    reply = _delete(probe, _of_keys(key), {"content-md5": md5_base64(b"other bytes")})
     reply.expect("400 BadDigest", about="DeleteObjects with the Content-MD5 of other bytes")
     probe.expect_content(key, CONTENT, about="an object after DeleteObjects with a wrong Content-MD5")
 
@@ -155,7 +155,7 @@ def wrong_md5(probe: Probe) -> None:
 def wrong_crc32(probe: Probe) -> None:
     """With an x-amz-checksum-crc32 of other bytes nothing is deleted."""
     key = probe.given_object()
-    reply = _delete(probe, _of_keys(key), {"x-amz-checksum-crc32": _crc32(b"other bytes")})
+    reply = _delete(probe, _of_keys(key), {"x-amz-checksum-crc32": crc32_base64(b"other bytes")})
     reply.expect("400 BadDigest", about="DeleteObjects with the CRC32 of other bytes")
     probe.expect_content(key, CONTENT, about="an object after DeleteObjects with a wrong CRC32")
 
@@ -271,19 +271,11 @@ def _of_keys(*keys: str, head: str = "") -> bytes:
     return _document(*map(_key, keys), head=head)
 
 
-def _md5(body: bytes) -> str:
-    return b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-
-
-def _crc32(body: bytes) -> str:
-    return b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
-
-
 def _delete(
     probe: Probe, body: bytes, integrity: Mapping[str, str] | None = None, bucket: str | None = None
 ) -> Reply:
     """Send DeleteObjects, by default with Content-MD5, as the API has always asked for."""
-    headers = {"content-md5": _md5(body)} if integrity is None else integrity
+    headers = {"content-md5": md5_base64(body)} if integrity is None else integrity
     return probe.request("POST", probe.path(bucket=bucket), "delete", headers, body)
 
 
@@ -300,7 +292,7 @@ def _delete_with_trailer(probe: Probe, body: bytes) -> Reply:
     date = draft.header("x-amz-date")
     wire = signing.chunked(
         [body], mode=mode, seed=draft.signature, credentials=probe.main.credentials,
-        scope=probe.main.scope(date), amz_date=date, trailers=[("x-amz-checksum-crc32", _crc32(body))],
+        scope=probe.main.scope(date), amz_date=date, trailers=[("x-amz-checksum-crc32", crc32_base64(body))],
     )  # fmt: skip
     length = ("content-length", str(len(wire)))
     return probe.send(replace(draft, headers=(*draft.headers, length)), wire)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from hashlib import md5
 
+from anys3.conformance.digests import md5_base64
 from anys3.conformance.kit.together import together
 from anys3.conformance.outcomes import Failed
 from anys3.conformance.probe import CONTENT, Probe
@@ -25,7 +24,7 @@ _DOCUMENT_BYTES = 2 * 1024 * 1024
 
 def delete_objects(probe: Probe, document: bytes) -> Reply:
     """Send a DeleteObjects document."""
-    digest = base64.b64encode(md5(document, usedforsecurity=False).digest()).decode()
+    digest = md5_base64(document)
     return probe.request("POST", probe.path(), "delete", {"content-md5": digest}, document)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
-from hashlib import md5
 from typing import Any
 
 from anys3.client.signing import Credentials
 from anys3.conformance.checks.documents import delete_objects
+from anys3.conformance.digests import md5_base64
 from anys3.conformance.ground import Identity
 from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe, Upload
@@ -22,7 +21,7 @@ _NOT_A_DELETE = (
     b"<\xff/>",
 )
 _UNKNOWN_ID = "AKIANOBODYNOBODYNOBO"
-_OTHER_MD5 = base64.b64encode(md5(b"other", usedforsecurity=False).digest()).decode()
+_OTHER_MD5 = md5_base64(b"other")
 _OTHER_SHA256 = "0" * 64
 _KEPT = ("etag", "last-modified", "content-length", "content-type", "cache-control")
 
@@ -97,7 +96,7 @@ def missing_bucket(probe: Probe) -> None:
                 reply = probe.request(method, where, query)
                 reply.expect("404 NoSuchBucket", about=f"{method} of a bucket that does not exist")
     document = b"<Delete><Object><Key>k</Key></Object></Delete>"
-    digest = {"content-md5": base64.b64encode(md5(document, usedforsecurity=False).digest()).decode()}
+    digest = {"content-md5": md5_base64(document)}
     reply = probe.request("POST", path, "delete=", digest, document)
     reply.expect("404 NoSuchBucket", about="DeleteObjects in a bucket that does not exist")
     reply = probe.request("PUT", probe.path(probe.key(), probe.missing_bucket), body=CONTENT)

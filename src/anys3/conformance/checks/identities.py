@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from urllib.parse import quote
 
 from anys3.client import signing
 from anys3.client.signing import STREAMING_UNSIGNED_TRAILER
+from anys3.conformance.digests import md5_base64
 from anys3.conformance.ground import Identity
 from anys3.conformance.outcomes import Skipped
 from anys3.conformance.probe import CONTENT, Probe
@@ -29,7 +29,7 @@ _NO_SECRET = "wrong/secret+of/nobody+000000000000000001"  # noqa: S105 -- nobody
 def _deletion(key: str) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of DeleteObjects for one key."""
     body = f"<Delete><Object><Key>{key}</Key></Object></Delete>".encode()
-    md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+    md5 = md5_base64(body)
     return body, {"content-md5": md5}
 
 

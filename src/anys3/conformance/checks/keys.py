@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Iterable
 from urllib.parse import unquote, unquote_plus
 from xml.sax.saxutils import escape
 
+from anys3.conformance.digests import md5_base64
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
 from anys3.conformance.replies import Reply, equal
@@ -384,5 +384,5 @@ def _expect_no_paths(probe: Probe, *names: str) -> None:
 def _delete_objects(probe: Probe, keys: Iterable[str]) -> Reply:
     rows = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
     body = f'<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{rows}</Delete>'.encode()
-    digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+    digest = md5_base64(body)
     return probe.request("POST", probe.path(), "delete", {"content-md5": digest}, body)

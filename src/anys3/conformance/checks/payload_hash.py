@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import b64encode
 
 from anys3.client.signing import EMPTY_SHA256, UNSIGNED_PAYLOAD
+from anys3.conformance.digests import md5_base64
 from anys3.conformance.kit.bent import resigned
 from anys3.conformance.probe import CONTENT, Probe
 from anys3.conformance.registry import check
@@ -65,7 +65,7 @@ def hash_of_a_document(probe: Probe) -> None:
     """A document whose SHA-256 is not the one that was signed is not obeyed."""
     key = probe.given_object()
     body = f"<Delete><Object><Key>{key}</Key></Object></Delete>".encode()
-    md5 = b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+    md5 = md5_base64(body)
     reply = probe.request("POST", probe.path(), "delete=", {"content-md5": md5}, body, payload_hash=_WRONG)
     reply.expect("400", about="DeleteObjects with another body than was signed")
     probe.expect_content(key, CONTENT, about="the object that a false document was to delete")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
-from hashlib import md5
 
+from anys3.conformance.digests import md5_base64
 from anys3.conformance.kit import spare
 from anys3.conformance.kit.together import together
 from anys3.conformance.outcomes import Failed
@@ -139,7 +138,7 @@ def _ask(probe: Probe, method: str, path: str, name: str) -> Reply:
     query = [(name, "none" if name == "uploadId" else "")]
     if name == "select":
         query.append(("select-type", "2"))
-    headers = {"content-md5": base64.b64encode(md5(body, usedforsecurity=False).digest()).decode()}
+    headers = {"content-md5": md5_base64(body)}
     reply = probe.request(method, path, query, headers if body else (), body)
     return reply.expect("2xx", "3xx", "4xx", "501", about=f"{method} with ?{name}")
 

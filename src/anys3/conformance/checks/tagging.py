@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from base64 import b64encode
 from collections.abc import Mapping
-from hashlib import md5
 from xml.sax.saxutils import escape
 
+from anys3.conformance.digests import md5_base64
 from anys3.conformance.kit.multipart import given_end
 from anys3.conformance.kit.together import together
 from anys3.conformance.probe import CONTENT, Probe, Upload
@@ -42,7 +41,7 @@ def _of(tags: Mapping[str, str]) -> bytes:
 
 
 def _md5_of(document: bytes) -> dict[str, str]:
-    return {"content-md5": b64encode(md5(document, usedforsecurity=False).digest()).decode()}
+    return {"content-md5": md5_base64(document)}
 
 
 def _put(probe: Probe, key: str, document: bytes) -> Reply:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from base64 import b64encode
 
 from anys3.client.signing import STREAMING_SIGNED, STREAMING_UNSIGNED_TRAILER
+from anys3.conformance.digests import crc32_base64, md5_base64, md5_etag
 from anys3.conformance.kit.multipart import (
     MAX_PART,
     UNKNOWN_ID,
-    crc32,
     expect_completes,
     given_end,
     given_part_numbers,
     part_draft,
-    part_etag,
     scratch_upload,
     shared_upload,
 )
@@ -36,18 +34,13 @@ _EFFECT_S = 0.5
 _PATIENCE_S = 3.0
 
 
-def _md5(body: bytes) -> str:
-    """Return a Content-MD5."""
-    return b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-
-
 @check("UP-01", operation=_OPERATION, quick=True)
 def etag_is_the_md5(probe: Probe) -> None:
     """A part is stored, of zero bytes too, and its ETag is the quoted MD5 of its bytes."""
     upload = scratch_upload(probe)
     for number, body in enumerate((b"body", b""), 11):
         reply = probe.put_part(upload, number, body).expect("200", about=f"a part of {len(body)} bytes")
-        equal(reply.etag, part_etag(body), f"the ETag of a part of {len(body)} bytes")
+        equal(reply.etag, md5_etag(body), f"the ETag of a part of {len(body)} bytes")
 
 
 @check("UP-02", operation=_OPERATION)
@@ -124,7 +117,7 @@ def in_parallel(probe: Probe) -> None:
     for number, reply in enumerate(probe.race(*calls), 1):
         reply.expect("200", about=f"part {number} of four parts at the same time")
         equal(
-            reply.etag, part_etag(b"part %d" % number), f"the ETag of part {number} of four at the same time"
+            reply.etag, md5_etag(b"part %d" % number), f"the ETag of part {number} of four at the same time"
         )
     equal(given_part_numbers(probe, upload), [str(number) for number in numbers], "the parts after the race")
 
@@ -174,7 +167,7 @@ def refused_part(probe: Probe) -> None:
     upload = probe.given_upload()
     good = probe.given_part(upload, 1, b"good")
     with probe.setting_up("a part with a wrong Content-MD5 was not refused"):
-        probe.put_part(upload, 1, b"evil", {"content-md5": _md5(b"other")}).expect("400")
+        probe.put_part(upload, 1, b"evil", {"content-md5": md5_base64(b"other")}).expect("400")
     expect_completes(probe, upload, good, "completion with the part sent before a refused one")
 
 
@@ -217,9 +210,9 @@ def wrong_payload(probe: Probe) -> None:
     other = hashlib.sha256(b"other").hexdigest()
     trials: tuple[tuple[str, str, dict[str, str], str | None], ...] = (
         ("XAmzContentSHA256Mismatch", "a part with the wrong SHA-256", {}, other),
-        ("BadDigest", "a part with a wrong Content-MD5", {"content-md5": _md5(b"other")}, None),
+        ("BadDigest", "a part with a wrong Content-MD5", {"content-md5": md5_base64(b"other")}, None),
         ("InvalidDigest", "a part with no valid Content-MD5", {"content-md5": "not base64"}, None),
-        ("BadDigest", "a part with a wrong CRC32", {"x-amz-checksum-crc32": crc32(b"other")}, None),
+        ("BadDigest", "a part with a wrong CRC32", {"x-amz-checksum-crc32": crc32_base64(b"other")}, None),
     )
     with together() as each:
         for number, (code, about, headers, digest) in enumerate(trials, 1):
@@ -244,7 +237,7 @@ def _put_chunked(
 def unsigned_payload(probe: Probe) -> None:
     """A part is accepted with UNSIGNED-PAYLOAD."""
     reply = probe.send(part_draft(probe, scratch_upload(probe), 31, 4), b"body")
-    equal(reply.expect("200", about="a part, unsigned").etag, part_etag(b"body"), "its ETag")
+    equal(reply.expect("200", about="a part, unsigned").etag, md5_etag(b"body"), "its ETag")
 
 
 @check("UP-08", operation=_OPERATION)
@@ -252,7 +245,7 @@ def signed_chunks(probe: Probe) -> None:
     """A part in signed chunks is decoded before it is stored."""
     reply = _put_chunked(probe, scratch_upload(probe), STREAMING_SIGNED, number=32)
     reply.expect("200", about="a part in signed chunks")
-    equal(reply.etag, part_etag(_CHUNK + _TAIL), "the ETag of a part in signed chunks")
+    equal(reply.etag, md5_etag(_CHUNK + _TAIL), "the ETag of a part in signed chunks")
 
 
 @check("UP-08", operation=_OPERATION)
@@ -260,11 +253,11 @@ def unsigned_chunks_with_trailer(probe: Probe) -> None:
     """A part in unsigned chunks with a checksum as trailer is decoded, and the trailer verified."""
     body = _CHUNK + _TAIL
     upload = probe.given_upload()
-    wrong = (("x-amz-checksum-crc32", crc32(b"other")),)
+    wrong = (("x-amz-checksum-crc32", crc32_base64(b"other")),)
     _put_chunked(probe, upload, STREAMING_UNSIGNED_TRAILER, wrong).expect(
         "400 BadDigest", about="a part in unsigned chunks with a wrong CRC32 as trailer"
     )
-    right = (("x-amz-checksum-crc32", crc32(body)),)
+    right = (("x-amz-checksum-crc32", crc32_base64(body)),)
     reply = _put_chunked(probe, upload, STREAMING_UNSIGNED_TRAILER, right)
     reply.expect("200", about="a part in unsigned chunks with a CRC32 as trailer")
     part = SentPart(1, reply.etag, body)
@@ -292,7 +285,7 @@ def _expect_echo(probe: Probe, upload: Upload, reply: Reply, body: bytes, how: s
     reply.expect("200", about=f"a part with its CRC32 as {how}")
     echoed = reply.header("x-amz-checksum-crc32")
     if echoed is not None:
-        equal(echoed, crc32(body), f"the CRC32 in the answer to a part that had it as {how}")
+        equal(echoed, crc32_base64(body), f"the CRC32 in the answer to a part that had it as {how}")
         return
     about = "completion without part checksums where the answer to the part had none"
     expect_completes(probe, upload, SentPart(1, reply.etag, body), about)
@@ -302,7 +295,7 @@ def _expect_echo(probe: Probe, upload: Upload, reply: Reply, body: bytes, how: s
 def checksum_header_is_echoed(probe: Probe) -> None:
     """A checksum sent as a header is in the answer, or is not asked for at completion."""
     upload = probe.given_upload(headers={"x-amz-checksum-algorithm": "CRC32"})
-    reply = probe.put_part(upload, 1, b"body", {"x-amz-checksum-crc32": crc32(b"body")})
+    reply = probe.put_part(upload, 1, b"body", {"x-amz-checksum-crc32": crc32_base64(b"body")})
     _expect_echo(probe, upload, reply, b"body", "a header")
 
 
@@ -311,6 +304,6 @@ def checksum_trailer_is_echoed(probe: Probe) -> None:
     """A checksum sent as a trailer is in the answer, or is not asked for at completion."""
     upload = probe.given_upload(headers={"x-amz-checksum-algorithm": "CRC32"})
     body = _CHUNK + _TAIL
-    trailer = (("x-amz-checksum-crc32", crc32(body)),)
+    trailer = (("x-amz-checksum-crc32", crc32_base64(body)),)
     reply = _put_chunked(probe, upload, STREAMING_UNSIGNED_TRAILER, trailer)
     _expect_echo(probe, upload, reply, body, "a trailer")

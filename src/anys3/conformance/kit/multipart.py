@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
-from base64 import b64encode
 
 from anys3.conformance.drafting import Draft
 from anys3.conformance.probe import Probe, SentPart, Upload
@@ -32,20 +30,6 @@ def multipart_etag(*bodies: bytes) -> str:
     """
     digests = [hashlib.md5(body, usedforsecurity=False).digest() for body in bodies]
     return f'"{hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"'
-
-
-def part_etag(body: bytes) -> str:
-    """Return the ETag of a part, with its quotes (UP-01)."""
-    return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
-
-
-def crc32(body: bytes) -> str:
-    """Return the CRC32 of bytes as x-amz-checksum-crc32 has it.
-
-    >>> crc32(b"123456789")
-    'y/Q5Jg=='
-    """
-    return b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
 
 
 def part_draft(probe: Probe, upload: Upload, number: int, size: int, **headers: str) -> Draft:
