@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from tests.processes import Connections, ServerProcess, serving, signed
 from tests.rawclient import RawClient, Response, md5_hex
 from tests.uploads import begin, document, multipart_etag
 
+START_ROUNDS = 300
 WRITERS = 32
 ROUNDS = 200
 ONE_WINNER = [200] + [412] * (WRITERS - 1)
@@ -23,8 +25,14 @@ ONE_WINNER = [200] + [412] * (WRITERS - 1)
 
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server of two worker processes."""
+    """A server of two worker processes, both of which answer."""
     with serving(tmp_path_factory.mktemp("races") / "data", "--workers", "2") as process:
+        workers: set[str] = set()
+        for _ in range(START_ROUNDS):
+            workers.add(process.s3.request("GET", "/").headers["x-amz-request-id"][:8])
+            if len(workers) == 2:
+                break
+            time.sleep(0.1)  # the first worker answers while the second starts
         yield process
 
 
