@@ -27,6 +27,14 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path)
     assert (settings.region, settings.listen.port, settings.workers) == ("flag", 2, 3)
 
 
+def test_durability_is_durable_or_relaxed_and_nothing_else(tmp_path: Path) -> None:
+    path = toml(tmp_path, 'durability = "relaxed"\n')
+    assert [load({}, {}).is_relaxed, load({}, {}, path).is_relaxed] == [False, True]
+    assert load({}, {"ANYS3_DURABILITY": "durable"}, path).is_relaxed is False
+    with pytest.raises(Refusal, match="ANYS3_DURABILITY: expected durable or relaxed, got 'fast'"):
+        load({}, {"ANYS3_DURABILITY": "fast"})
+
+
 def test_every_setting_can_be_given_by_environment_and_by_file(tmp_path: Path) -> None:
     path = toml(
         tmp_path,

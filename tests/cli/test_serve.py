@@ -47,6 +47,24 @@ def test_two_workers_serve_one_directory(anys3_cli: CommandLine) -> None:
     assert server.process.returncode == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_relaxed_server_says_so_and_keeps_its_objects_when_it_is_killed(
+    anys3_cli: CommandLine, workers: str
+) -> None:
+    first = anys3_cli.serve("data", "--workers", workers, ANYS3_DURABILITY="relaxed")
+    assert first.value("  durability ").startswith("relaxed: a write is NOT on the disk")
+    first.root.request("PUT", "/photos")
+    assert first.root.request("PUT", "/photos/a", body=b"kept").status == 200
+    first.process.kill()
+    first.process.wait()
+    second = anys3_cli.serve("data", "--workers", workers)
+    assert second.value("  durability ") == "a write is on the disk before it is acknowledged"
+    assert second.root.request("GET", "/photos/a").body == b"kept"
+    assert second.stop() == ""
+    assert second.process.returncode == 0
+    assert list((anys3_cli.directory / "data").glob("checkpoint-*")) == []
+
+
 def test_buckets_are_made_at_start_and_public_ones_can_be_read_by_everyone(anys3_cli: CommandLine) -> None:
     server = anys3_cli.serve("--memory", ANYS3_BUCKETS="photos,site:public")
     root = server.root

@@ -59,7 +59,7 @@ def _head(started: Started, version: str) -> list[str]:
         lines.append("  store       in memory: everything is forgotten when the server stops")
     else:
         lines.append(f"  store       {settings.directory.resolve()}")
-        lines.append("  durability  a write is on the disk before it is acknowledged")
+        lines.append(f"  durability  {_durability(settings)}")
     lines.append(f"  workers     {settings.workers}")
     lines.append(f"  transport   {_transport(started)}")
     if settings.domains:
@@ -71,6 +71,14 @@ def _head(started: Started, version: str) -> list[str]:
             f"  strict      only {', '.join(sorted(settings.profiles))}; the rest is refused with 501"
         )
     return lines
+
+
+def _durability(settings: Settings) -> str:
+    if settings.is_relaxed:
+        return (
+            "relaxed: a write is NOT on the disk when it is acknowledged; power loss takes the last seconds"
+        )
+    return "a write is on the disk before it is acknowledged"
 
 
 def _transport(started: Started) -> str:

@@ -62,6 +62,8 @@ class Settings:
     listen: Listen = Listen("127.0.0.1", DEFAULT_PORT)
     plain_http: bool = False
     workers: int = 1
+    is_relaxed: bool = False
+    """Whether writes are acknowledged before they are on the disk."""
     region: str = "us-east-1"
     domains: tuple[str, ...] = ()
     tls_cert: Path | None = None
@@ -144,6 +146,13 @@ def parse_workers(text: str) -> int:
     return int(text)
 
 
+def parse_durability(text: str) -> bool:
+    """Return whether writes may be acknowledged before they are on the disk."""
+    if text not in ("durable", "relaxed"):
+        raise ValueError(f"expected durable or relaxed, got {text!r}")
+    return text == "relaxed"
+
+
 def parse_region(text: str) -> str:
     """Return a region name as SigV4's scope can carry it."""
     if not text or not all(c.isascii() and (c.isalnum() or c in "-_") for c in text):
@@ -185,6 +194,14 @@ OPTIONS: tuple[Option, ...] = (
         field="directory",
     ),
     Option("memory", "keep everything in memory; all is forgotten at the end", is_switch=True),
+    Option(
+        "durability",
+        "durable (default): a write is on the disk before it is acknowledged; relaxed: it may not be, power loss"
+        " takes the writes of the last seconds; for tests and comparisons",
+        parse_durability,
+        "MODE",
+        field="is_relaxed",
+    ),
     Option(
         "listen",
         "where to listen (default: 127.0.0.1:9000); port 0 takes a free one",

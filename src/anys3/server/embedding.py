@@ -15,7 +15,7 @@ from anys3.model import CorsRule
 from anys3.server import credentials, listeners, platform
 from anys3.server.application import Application, Service
 from anys3.server.buckets import make_wanted
-from anys3.server.config import WantedBucket, parse_bucket
+from anys3.server.config import WantedBucket, parse_bucket, parse_durability
 from anys3.server.limits import Limits
 from anys3.server.serving import serve
 from anys3.server.strictness import parse_annex, parse_profiles
@@ -56,6 +56,7 @@ class Server:
         profiles: str | frozenset[str] | None = None,
         annex: str | frozenset[str] | None = None,
         allow_sigv2: bool | None = None,
+        durability: str = "durable",
     ) -> None:
         """Prepare a server; nothing runs before `start`.
 
@@ -64,7 +65,9 @@ class Server:
 
         `profiles` is strict mode, as `anys3 serve --profile` has it (`"tier-1"`): the rest is refused with
         501, and so are the annex and signatures of version 2, unless `annex` and `allow_sigv2` say otherwise.
-        Raises ValueError.
+
+        `durability` "relaxed" acknowledges writes to a directory before they are on the disk: see
+        docs/durability.md. Raises ValueError.
         """
         is_strict = profiles is not None
         if isinstance(profiles, str):
@@ -79,6 +82,7 @@ class Server:
         self._buckets: list[WantedBucket] = [parse_bucket(text) for text in buckets]
         self._cors = tuple(cors) if cors is not None else None
         self._address = (host, port)
+        self._is_relaxed = parse_durability(durability)
         self._configured = None
         if access_key_id is not None and secret_access_key is not None:
             self._configured = credentials.KeyPair(access_key_id, secret_access_key)
@@ -194,7 +198,7 @@ class Server:
 
     async def _serve(self, sockets: list[socket.socket]) -> None:
         self._stop = asyncio.Event()
-        store = _open(self.directory)
+        store = _open(self.directory, is_relaxed=self._is_relaxed)
         try:
             await self._prepare(store)
             # A test's or a notebook's clients keep idle connections; nobody wants to wait for them.
@@ -230,9 +234,9 @@ def _take(directory: Path | None) -> DirectoryLock | None:
     return take(directory)
 
 
-def _open(directory: Path | None) -> Store:
+def _open(directory: Path | None, *, is_relaxed: bool) -> Store:
     if directory is None:
         return MemoryStore()
     from anys3.server.directory import open_worker  # noqa: PLC0415
 
-    return open_worker(directory, 0)
+    return open_worker(directory, 0, is_relaxed=is_relaxed)

@@ -158,7 +158,7 @@ class _Launch:
             return
 
         async def make_app() -> App:
-            store = open_worker(directory, 0)
+            store = open_worker(directory, 0, is_relaxed=self._settings.is_relaxed)
             await self._furnish(store)
             return self._app(store)
 
@@ -178,7 +178,7 @@ class _Launch:
 
         def work(slot: int, is_ready: Callable[[], None], lifeline: int) -> None:
             async def make_app() -> App:
-                return self._app(open_worker(directory, slot))
+                return self._app(open_worker(directory, slot, is_relaxed=self._settings.is_relaxed))
 
             # Each worker its own socket: the kernel spreads connections over them.
             sockets = listeners.bind_again(self._sockets)

@@ -1,5 +1,6 @@
 """The embedded engine: a directory on a local disk, shared by the worker processes of one machine."""
 
+from anys3.store.embedded.checkpoints import can_be_relaxed
 from anys3.store.embedded.directory import (
     AlreadyServed,
     DirectoryLock,
@@ -21,6 +22,7 @@ __all__ = [
     "NotAStore",
     "ReadOnly",
     "ScrubReport",
+    "can_be_relaxed",
     "lock_directory",
     "open_store",
     "recover",

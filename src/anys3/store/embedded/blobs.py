@@ -58,7 +58,9 @@ BUFFERS = Buffers()
 class Files:
     """Where the blobs of a store lie, and the ids for those that this process writes."""
 
-    def __init__(self, path: Path, slot: int, new_id: Callable[[], int]) -> None:
+    def __init__(self, path: Path, slot: int, new_id: Callable[[], int], *, is_relaxed: bool = False) -> None:
+        """`is_relaxed`: nothing is synced here; the next checkpoint does (checkpoints.py)."""
+        self.is_relaxed = is_relaxed
         self._blobs = path / "blobs"
         self.incoming = path / "incoming" / str(slot)
         self.incoming.mkdir(mode=0o700, exist_ok=True)
@@ -79,7 +81,8 @@ class Files:
         final = self.path(reference.id)
         os.link(incoming, final)
         try:
-            device.sync_directory(final.parent)
+            if not self.is_relaxed:
+                device.sync_directory(final.parent)
         except BaseException:
             remove(final)
             raise
@@ -231,7 +234,8 @@ class BlobWriter:
             self._filled = -(-self._filled // device.PAGE) * device.PAGE
         self._put(self._filled)
         os.truncate(self._descriptor, total)
-        device.sync_file(self._descriptor)
+        if not self._files.is_relaxed:
+            device.sync_file(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = -1
         assert self._incoming is not None

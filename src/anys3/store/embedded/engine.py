@@ -19,6 +19,7 @@ from anys3.store.embedded import blobs, changes, configuration, reading, recover
 from anys3.store.embedded import directory as layout
 from anys3.store.embedded import format as records
 from anys3.store.embedded.changes import Batch
+from anys3.store.embedded.checkpoints import Checkpointer
 from anys3.store.embedded.committer import Committer
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import INLINE, MANIFEST, Reference, crc32, pack_id
@@ -44,20 +45,30 @@ _RECHECK_S = 1.0
 
 
 def open_store(
-    path: str | Path, *, slot: int = 0, is_server: bool = True, map_size: int | None = None
+    path: str | Path,
+    *,
+    slot: int = 0,
+    is_server: bool = True,
+    is_relaxed: bool = False,
+    map_size: int | None = None,
 ) -> EmbeddedStore:
     """Open the store in `path`, made if it is missing or empty: once a process, after any fork.
 
     A server's workers have the slots 0, 1, 2...; a command line (`is_server` False) may work beside them.
-    `map_size` bounds the index, for tests. Raises NewerFormat, NotAStore, ReadOnly, Unavailable.
+    `is_relaxed`: commits do not sync, power loss takes the last seconds (checkpoints.py); `can_be_relaxed`
+    says where that is possible. `map_size` bounds the index, for tests. Raises NewerFormat, NotAStore,
+    ReadOnly, Unavailable.
     """
     directory = Path(path)
     layout.prepare(directory)
-    index = Index(directory, map_size)
+    if not is_server:
+        recovery.prepare_guest(directory)
+    index = Index(directory, map_size, is_relaxed=is_relaxed)
     control = None
     try:
         control = Control(directory, slot if is_server else None)
-        return EmbeddedStore(directory, index, control, sweeps=is_server)
+        checkpointer = Checkpointer(directory, index, control) if is_relaxed else None
+        return EmbeddedStore(directory, index, control, checkpointer, sweeps=is_server)
     except BaseException as error:
         if control is not None:
             control.close()
@@ -72,14 +83,23 @@ class EmbeddedStore:
 
     inline_max = INLINE_MAX
 
-    def __init__(self, path: Path, index: Index, control: Control, *, sweeps: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        index: Index,
+        control: Control,
+        checkpointer: Checkpointer | None = None,
+        *,
+        sweeps: bool,
+    ) -> None:
         """Use `open_store`."""
+        self._checkpointer = checkpointer
         self.path = path
         self.index = index
         self._control = control
         self._ids = range(0)
         self._ids_lock = threading.Lock()
-        self.files = blobs.Files(path, control.slot, self._new_blob_id)
+        self.files = blobs.Files(path, control.slot, self._new_blob_id, is_relaxed=checkpointer is not None)
         recovery.clean_incoming(index, self.files, self.files.incoming)
         self._committer = Committer(index, self._after_commit)
         self._janitor = Janitor(index, self.files, control, self._committer, sweeps=sweeps)
@@ -134,6 +154,8 @@ class EmbeddedStore:
         self._janitor.close()
         self._committer.close()
         self.files.close()
+        if self._checkpointer is not None:
+            self._checkpointer.close()
         self._control.close()
         self.index.close()
 

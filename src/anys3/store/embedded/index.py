@@ -34,9 +34,9 @@ _COUNTERS = b"counters"
 class Index:
     """An open environment and its tables."""
 
-    def __init__(self, path: Path, map_size: int | None = None) -> None:
+    def __init__(self, path: Path, map_size: int | None = None, *, is_relaxed: bool = False) -> None:
         self.path = path
-        self.env = _open_environment(path / "index", map_size)
+        self.env = _open_environment(path / "index", map_size, is_relaxed=is_relaxed)
         try:
             open_db = self.env.open_db
             self.meta = open_db(b"meta")
@@ -85,8 +85,11 @@ class Index:
         self.env.close()
 
 
-def _open_environment(path: Path, map_size: int | None) -> Any:
-    """Open with the largest map that the address space allows: it is sparse, and costs nothing."""
+def _open_environment(path: Path, map_size: int | None, *, is_relaxed: bool) -> Any:
+    """Open with the largest map that the address space allows: it is sparse, and costs nothing.
+
+    Commits of a relaxed environment do not sync: only checkpoints.py makes that safe.
+    """
     sizes = (map_size,) if map_size else _MAP_SIZES
     for size in sizes:
         try:
@@ -99,6 +102,7 @@ def _open_environment(path: Path, map_size: int | None) -> Any:
                 mode=0o600,
                 readahead=False,
                 meminit=False,
+                sync=not is_relaxed,
             )
         except lmdb.MemoryError as error:
             if size == sizes[-1]:

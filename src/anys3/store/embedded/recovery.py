@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anys3.store.embedded import blobs
+from anys3.store.embedded import blobs, checkpoints
 from anys3.store.embedded import directory as layout
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import pack_id
 from anys3.store.embedded.index import Index
+from anys3.store.interface import Unavailable
 
 
 def recover(path: str | Path) -> None:
@@ -16,10 +17,15 @@ def recover(path: str | Path) -> None:
 
     Clears readers of dead processes and removes blobs that no commit has named; work that the janitor
     had left is done by the first worker, in the background. No server may be running: hold
-    `lock_directory`. Raises NewerFormat, NotAStore, ReadOnly, Unavailable.
+    `lock_directory`. A relaxed store that lived through a restart of the kernel goes back to its newest
+    checkpoint. Raises NewerFormat, NotAStore, ReadOnly, Unavailable.
     """
     directory = Path(path)
     layout.prepare(directory)
+    try:
+        went_back = checkpoints.settle(directory)
+    except OSError as error:
+        raise layout.explain(error, directory) from error
     index = Index(directory)
     try:
         index.env.reader_check()
@@ -34,10 +40,37 @@ def recover(path: str | Path) -> None:
                     clean_incoming(index, blobs.Files(directory, control.slot, int), incoming)
         finally:
             control.close()
+        if went_back:
+            _remove_orphans(index, directory)
+        checkpoints.forget(directory)
     except OSError as error:
         raise layout.explain(error, directory) from error
     finally:
         index.close()
+
+
+def prepare_guest(path: Path) -> None:
+    """Put a store in order before a command line opens it, unless a server has it. Raises as `recover` does."""
+    if not checkpoints.are_left(path):
+        return
+    try:
+        lock = layout.lock_directory(path)
+    except layout.AlreadyServed:
+        if checkpoints.must_go_back(path) is not None:
+            raise Unavailable("a server that starts is putting the store in order: try again") from None
+        return
+    try:
+        recover(path)
+    finally:
+        lock.close()
+
+
+def _remove_orphans(index: Index, directory: Path) -> None:
+    """Remove the blobs that no row names: their ids, too, are given again after going back."""
+    with index.env.begin() as txn:
+        for file in sorted((directory / "blobs").glob("??/*")):
+            if txn.get(pack_id(int(file.name, 16)), db=index.blobs) is None:
+                blobs.remove(file)
 
 
 def clean_incoming(index: Index, files: blobs.Files, incoming: Path) -> None:
