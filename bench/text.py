@@ -1,0 +1,154 @@
+"""The record as a text for a terminal: the machine and the targets first, then a table for each workload."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from bench.record import Record, Row
+from bench.summary import Spread
+
+HEADS = (
+    "target",
+    "rate",
+    "",
+    "p50 ms",
+    "p99 ms",
+    "p99.9",
+    "CPU",
+    "",
+    "client",
+    "RSS MiB",
+    "syncs",
+    "CPU x",
+    "rate x",
+    "share",
+)
+WIDTHS = (18, 9, 15, 8, 8, 8, 9, 15, 8, 8, 7, 7, 7, 7)
+
+
+def as_text(record: Record) -> str:
+    """Return the whole text."""
+    lines = [*_opening(record), ""]
+    for _, rows in groupby(record.rows, lambda row: (row.workload, row.connections)):
+        lines += [*_table(list(rows)), ""]
+    if record.missing:
+        lines += ["left out:", *(f"  {reason}" for reason in record.missing), ""]
+    return "\n".join([*lines, *_legend(record)])
+
+
+def _opening(record: Record) -> list[str]:
+    machine = record.machine
+    named = ", ".join(f"{name} {version}" for name, version in machine.libraries.items())
+    lines = [
+        f"{record.date}  {record.command}",
+        f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.kernel}, {machine.file_system}",
+        f"{machine.python}, {named}",
+        f"{'HTTPS' if record.tls else 'HTTP'}, {record.rounds} rounds in turn, about {record.seconds:g} s each",
+        "",
+        "targets, and whether a write is on the disk before its answer:",
+    ]
+    for target in record.targets:
+        cores = f"server on {target.server_cores}, client on {target.client_cores}"
+        lines.append(f"  {target.name:<18}{target.version}; {cores}")
+        lines.append(f"  {'':<18}{target.syncs}")
+    lines += ["", "floors of this machine, median (least to greatest):"]
+    lines += [f"  {_span(floor.value)} {floor.unit}: {floor.title}" for floor in record.floors]
+    return lines
+
+
+def _table(rows: list[Row]) -> list[str]:
+    first = rows[0]
+    connections = f", {first.connections} connections" if first.connections else ""
+    rate, cpu = units(first)
+    heads = dict(zip(HEADS, HEADS, strict=True)) | {"rate": rate, "CPU": cpu}
+    lines = [f"{first.workload}{connections}: {first.title}"]
+    lines.append(_line([heads[name] for name in HEADS]))
+    for row in rows:
+        lines.append(_line(_cells(row)))
+        if row.note:
+            lines.append(f"    {row.note}")
+        if row.oddities:
+            seen = ", ".join(f"{count} x {name}" for name, count in row.oddities.items())
+            lines.append(f"    not as it should be: {seen}{'; ' + row.sample[:120] if row.sample else ''}")
+    if shares := {row.share_of for row in rows if row.share is not None}:
+        lines.append(f"    share: of {', '.join(sorted(shares))}")
+    return lines
+
+
+def units(row: Row) -> tuple[str, str]:
+    """Return what the rate and the CPU of a row are told in."""
+    if row.op_keys:
+        return "keys/s", "µs/page"
+    if row.unit == "files":
+        return "files/s", "µs/file"
+    return ("MiB/s", "CPU s/GB") if row.op_bytes else ("op/s", "CPU µs")
+
+
+def main_figures(row: Row) -> tuple[Spread | None, Spread | None]:
+    """Return a row's rate and CPU, in its units."""
+    if row.op_keys:
+        return _times(row.rate, row.op_keys), row.cpu_us
+    if row.op_bytes and row.unit != "files":
+        return _times(row.bytes_rate, 1 / (1 << 20)), row.cpu_s_per_gb
+    return row.rate, row.cpu_us
+
+
+def _times(value: Spread | None, factor: float) -> Spread | None:
+    return Spread(value.median * factor, value.low * factor, value.high * factor) if value else None
+
+
+def _cells(row: Row) -> list[str]:
+    rate, cpu = main_figures(row)
+    return [
+        row.target,
+        number(rate and rate.median),
+        _range(rate),
+        *(number(value and value.median) for value in (row.p50_ms, row.p99_ms, row.p999_ms)),
+        "not seen" if cpu is None and rate else number(cpu and cpu.median),
+        _range(cpu),
+        number(row.client_cpu_us and row.client_cpu_us.median),
+        number(row.rss_peak_mib),
+        "-" if row.syncs is None else f"{row.syncs:.2f}",
+        number(row.cpu_ratio and row.cpu_ratio.median),
+        number(row.rate_ratio and row.rate_ratio.median),
+        "-" if row.share is None else f"{row.share:.0%}",
+    ]
+
+
+def _line(cells: list[str]) -> str:
+    first, *rest = (
+        f"{cell:<{width}}" if not at else f"{cell:>{width}}"
+        for at, (cell, width) in enumerate(zip(cells, WIDTHS, strict=True))
+    )
+    return f"  {first}{''.join(rest)}"
+
+
+def number(value: float | None) -> str:
+    """Return a number in three significant figures, all digits before the point.
+
+    >>> number(12345.6), number(3.14159), number(0.01234), number(None)
+    ('12346', '3.14', '0.012', '-')
+    """
+    if value is None:
+        return "-"
+    if value >= 100:
+        return f"{value:.0f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+
+
+def _range(value: Spread | None) -> str:
+    return f"{number(value.low)}-{number(value.high)}" if value else ""
+
+
+def _span(value: Spread) -> str:
+    return f"{number(value.median)} ({number(value.low)} to {number(value.high)})"
+
+
+def _legend(record: Record) -> list[str]:
+    return [
+        "CPU: of all server processes, per operation. client: CPU µs of the load client per operation. RSS: peaks of",
+        "all server processes together. syncs: calls that wait for the disk per operation, counted apart under strace.",
+        f"CPU x, rate x: against {record.targets[0].name if record.targets else 'the first'}, round by round, the median. share: of what the floor allows.",
+    ]

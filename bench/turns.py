@@ -1,0 +1,324 @@
+"""Runs workloads on targets in turn, A B A B ..., so that what drifts on the machine touches all alike."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from bench import accounting, floors, targets
+from bench.record import VERSION, FloorFigure, Record, Row, TargetFacts, this_machine
+from bench.stage import GIB, MIB, Measurement, Sizes, Stage, new_block
+from bench.summary import Spread, pair_ratio, spread
+from bench.workloads import Floor, Unit, Workload
+
+HARD_FACTOR = 8.0
+FLOOR_BYTES = GIB // 2
+SYNC_OPERATIONS = 64
+SYNC_LIMIT_S = 8.0
+WARM_UP_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be run. `most` bounds the requests of one load, `seconds` its time."""
+
+    workloads: list[Workload]
+    targets: list[str]
+    connections: tuple[int, ...] = ()
+    rounds: int = 3
+    seconds: float = 3.0
+    most: int = 200_000
+    tls: bool = False
+    pids: tuple[int, ...] = ()
+    sizes: Sizes = field(default_factory=Sizes)
+    counts_syncs: bool = True
+    command: str = ""
+
+
+@dataclass(slots=True)
+class Seat:
+    """A target's place at one workload: its rate by the warm-up, its rounds, and why it was left out."""
+
+    stage: Stage
+    rate: float = 0.0
+    rounds: list[Measurement | None] = field(default_factory=list)
+    syncs: float | None = None
+    note: str = ""
+
+
+class Turns:
+    """One run of the kit."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.stages: list[Stage] = []
+        self.floor: Stage | None = None
+        self.missing: list[str] = []
+        self.rows: list[Row] = []
+        self.bulk: dict[Floor, list[float]] = {Floor.LOOPBACK: [], Floor.MD5: []}
+        self.handler: list[tuple[str, int, Spread]] = []
+        self._salt = 0
+
+    def run(self) -> Record:
+        """Start the targets, run every workload on each, and return the record."""
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        latencies = floors.disk()
+        with ExitStack() as stack:
+            self._start(stack)
+            if not self.stages:
+                raise RuntimeError("\n".join(["no target could be started", *self.missing]))
+            for workload in self.plan.workloads:
+                for connections in self._connections(workload):
+                    self._run(workload, connections)
+            facts = [_facts(stage) for stage in self.stages]
+        return Record(
+            version=VERSION,
+            date=date,
+            command=self.plan.command,
+            tls=self.plan.tls,
+            rounds=self.plan.rounds,
+            seconds=self.plan.seconds,
+            sizes=self.plan.sizes,
+            machine=this_machine(),
+            targets=facts,
+            floors=self._floors(latencies),
+            rows=self.rows,
+            missing=self.missing,
+        )
+
+    def _start(self, stack: ExitStack) -> None:
+        block = new_block()
+        for name in self.plan.targets:
+            say(f"starting {name}")
+            try:
+                target = stack.enter_context(targets.start(name, tls=self.plan.tls, pids=self.plan.pids))
+            except (RuntimeError, OSError) as error:
+                self.missing.append(f"{name}: {error}")
+                say(f"{name} is left out: {error}")
+                continue
+            self.stages.append(Stage(target, self.plan.sizes, block))
+        wants_handler = any(Floor.HANDLER in workload.floors for workload in self.plan.workloads)
+        if wants_handler and not self.plan.tls:
+            self.floor = Stage(stack.enter_context(targets.start("floor")), self.plan.sizes, block)
+
+    def _connections(self, workload: Workload) -> tuple[int, ...]:
+        return workload.connections if workload.is_fixed else self.plan.connections or workload.connections
+
+    def salt(self) -> int:
+        """Return a number that no load has had."""
+        self._salt += 1
+        return self._salt
+
+    def _run(self, workload: Workload, connections: int) -> None:
+        """Run one workload with one number of connections: prepare all, then rounds in turn, then count syncs."""
+        seats = [Seat(stage) for stage in self.stages]
+        if self.floor and Floor.HANDLER in workload.floors:
+            seats.append(Seat(self.floor))
+        for seat in seats:
+            self._guarded(
+                seat, workload, connections, lambda seat=seat: self._warm_up(seat, workload, connections)
+            )
+        for number in range(self.plan.rounds):
+            self._measure_floors(workload)
+            for seat in seats:
+                if not seat.note:
+                    say(
+                        f"{workload.name}, {connections} connections, round {number + 1}: {seat.stage.target.name}"
+                    )
+                    self._guarded(
+                        seat,
+                        workload,
+                        connections,
+                        lambda seat=seat: self._round(seat, workload, connections),
+                    )
+                if len(seat.rounds) <= number:
+                    seat.rounds.append(None)
+        for seat in seats:
+            if self._counts_syncs(seat, workload):
+                self._guarded(
+                    seat, workload, connections, lambda seat=seat: self._syncs(seat, workload, connections)
+                )
+        self._tell(workload, connections, seats)
+
+    def _guarded(self, seat: Seat, workload: Workload, connections: int, act: object) -> None:
+        """Do a step of one target; what goes wrong with it is noted and leaves the others alone."""
+        if seat.note:
+            return
+        try:
+            act()  # type: ignore[operator]
+        except (RuntimeError, OSError) as error:
+            seat.note = " ".join(str(error).split())[:300]
+            name = seat.stage.target.name
+            self.missing.append(f"{name}, {workload.name}, {connections} connections: {seat.note}")
+            say(f"{name} is left out of {workload.name}: {seat.note}")
+
+    def _warm_up(self, seat: Seat, workload: Workload, connections: int) -> None:
+        """Prepare, and run a short load that is not reported: it says how many requests a round is to have."""
+        workload.prepare(seat.stage)
+        if workload.whole:
+            return
+        count = min(max(workload.warm_up, 2 * connections if workload.warm_up > 1 else 1), self.plan.most)
+        made = self._load(
+            seat.stage, workload, connections, count, WARM_UP_S if workload.warm_up > 1 else self.plan.seconds
+        )
+        if not made.operations:
+            raise RuntimeError(f"not one answer in the warm-up: {made.oddities} {made.sample[:200]}")
+        seat.rate = made.rate
+
+    def _round(self, seat: Seat, workload: Workload, connections: int) -> None:
+        if workload.whole:
+            seat.rounds.append(workload.whole(seat.stage, self.salt()))
+            return
+        wanted = int(seat.rate * self.plan.seconds)
+        least = 1 if workload.warm_up == 1 else 2 * connections
+        count = max(1, min(max(wanted, least), workload.most, self.plan.most))
+        seat.rounds.append(self._load(seat.stage, workload, connections, count, 2 * self.plan.seconds))
+
+    def _load(
+        self, stage: Stage, workload: Workload, connections: int, count: int, soft_s: float
+    ) -> Measurement:
+        salt = self.salt()
+        workload.before(stage, count, salt)
+        try:
+            requests = workload.requests(stage, count, salt)
+            each = workload.requests_per_operation
+            if each:
+                soft_s *= HARD_FACTOR  # an operation of many requests is finished
+            return stage.measure(
+                requests,
+                connections,
+                soft_s=soft_s,
+                hard_s=max(60.0, HARD_FACTOR * soft_s),
+                operations=count if each else None,
+            )
+        finally:
+            workload.after(stage, count, salt)
+
+    def _counts_syncs(self, seat: Seat, workload: Workload) -> bool:
+        target = seat.stage.target
+        is_small = workload.unit in (Unit.OPERATIONS, Unit.KEYS)
+        wanted = self.plan.counts_syncs and is_small and accounting.can_trace()
+        return bool(wanted and target.pids and not target.is_floor)
+
+    def _syncs(self, seat: Seat, workload: Workload, connections: int) -> None:
+        stage, salt = seat.stage, self.salt()
+        count = max(SYNC_OPERATIONS, 2 * connections)
+        workload.before(stage, count, salt)
+        calls, answers = stage.syncs(workload.requests(stage, count, salt), connections, SYNC_LIMIT_S)
+        seat.syncs = calls / answers if answers else None
+
+    # --- floors ------------------------------------------------------------------------------------------
+
+    def _measure_floors(self, workload: Workload) -> None:
+        first = self.stages[0].target
+        if Floor.LOOPBACK in workload.floors:
+            cores = (first.server_cores, first.client_cores)
+            self.bulk[Floor.LOOPBACK].append(floors.loopback(FLOOR_BYTES, *cores))
+        if Floor.MD5 in workload.floors:
+            self.bulk[Floor.MD5].append(floors.md5(FLOOR_BYTES, first.server_cores))
+
+    def _floors(self, latencies: list[float]) -> list[FloorFigure]:
+        disk = Spread(latencies[len(latencies) // 2], latencies[0], latencies[len(latencies) * 99 // 100])
+        found = [FloorFigure("disk", f"{Floor.DISK.value} (median, least, 99th of 100)", "ms", disk)]
+        for kind, values in self.bulk.items():
+            if values:
+                rates = spread(value / MIB for value in values)
+                assert rates
+                found.append(FloorFigure(kind.name.lower(), kind.value, "MiB/s", rates))
+        for name, connections, value in self.handler:
+            title = f"{name}, {connections} connections: {Floor.HANDLER.value}"
+            found.append(FloorFigure(f"handler {name}", title, "CPU µs", value))
+        return found
+
+    def _share(
+        self, workload: Workload, seat: Seat, handler: Spread | None, rows: int
+    ) -> tuple[float | None, str]:
+        """Return the share of what is possible, and of what: CPU of the handler, bytes of loopback or MD5."""
+        bulk = next((kind for kind in workload.floors if kind in self.bulk), None)
+        if bulk and workload.op_bytes:
+            own = spread(each.rate * workload.op_bytes(seat.stage) for each in seat.rounds if each)
+            floor = spread(self.bulk[bulk][-rows:])
+            return (own.median / floor.median if own and floor else None), bulk.value
+        own = spread(each.cpu_us for each in seat.rounds if each)
+        if handler and own:
+            return handler.median / own.median, Floor.HANDLER.value
+        return None, ""
+
+    # --- rows --------------------------------------------------------------------------------------------
+
+    def _tell(self, workload: Workload, connections: int, seats: list[Seat]) -> None:
+        handler = None
+        if seats[-1].stage is self.floor:
+            handler = spread(each.cpu_us for each in seats.pop().rounds if each)
+            if handler:
+                self.handler.append((workload.name, connections, handler))
+        first = seats[0]
+        for seat in seats:
+            share = self._share(workload, seat, handler, self.plan.rounds)
+            self.rows.append(_row(workload, connections, seat, first, share))
+
+
+def _row(
+    workload: Workload, connections: int, seat: Seat, first: Seat, share: tuple[float | None, str]
+) -> Row:
+    made = [each for each in seat.rounds if each]
+    op_bytes = workload.op_bytes(seat.stage) if workload.op_bytes else None
+    return Row(
+        workload=workload.name,
+        title=workload.title,
+        unit=workload.unit.value,
+        connections=connections,
+        target=seat.stage.target.name,
+        op_bytes=op_bytes,
+        op_keys=workload.op_keys,
+        operations=sum(each.operations for each in made),
+        rate=spread(each.rate for each in made),
+        bytes_rate=spread(each.rate * op_bytes for each in made) if op_bytes else None,
+        p50_ms=spread(each.p50_ms for each in made),
+        p99_ms=spread(each.p99_ms for each in made),
+        p999_ms=spread(each.p999_ms for each in made),
+        cpu_us=spread(each.cpu_us for each in made),
+        cpu_s_per_gb=spread(each.cpu_us and each.cpu_us / op_bytes * 1e3 for each in made)
+        if op_bytes
+        else None,
+        client_cpu_us=spread(each.client_cpu_us for each in made),
+        rss_peak_mib=max((each.rss_peak_mib for each in made if each.rss_peak_mib), default=None),
+        syncs=seat.syncs,
+        cpu_ratio=_ratio("cpu_us", seat, first),
+        rate_ratio=_ratio("rate", seat, first),
+        share=share[0],
+        share_of=share[1],
+        oddities=_summed(each.oddities for each in made),
+        sample=next((each.sample for each in made if each.sample), ""),
+        note=seat.note,
+        rounds=made,
+    )
+
+
+def _ratio(figure: str, seat: Seat, first: Seat) -> Spread | None:
+    return pair_ratio(*([each and getattr(each, figure) for each in one.rounds] for one in (seat, first)))
+
+
+def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for each in counts:
+        for name, count in each.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def _facts(stage: Stage) -> TargetFacts:
+    target = stage.target
+    named = [
+        f"core {', '.join(map(str, sorted(cores)))}" if cores else "any core"
+        for cores in (target.server_cores, target.client_cores)
+    ]
+    return TargetFacts(target.name, target.title, target.version, target.syncs, *named)
+
+
+def say(text: str) -> None:
+    """Tell the user what happens now, on stderr."""
+    print(text, file=sys.stderr, flush=True)
