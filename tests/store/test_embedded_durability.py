@@ -765,6 +765,33 @@ def hold_slot(path: Path, pipe: Any) -> None:
     on_store(path, use, slot=3)
 
 
+def test_what_was_submitted_before_a_close_is_committed(path: Path) -> None:
+    async def use() -> None:
+        store = open_store(path)
+        bucket = await photos(store)
+        waiting = [asyncio.ensure_future(put(store, bucket, b"%d" % n, b"xy")) for n in range(3)]
+        await asyncio.sleep(0)
+        await store.close()
+        assert all([await one for one in waiting])
+
+    async def found(store: EmbeddedStore) -> list[bool]:
+        bucket = await photos(store)
+        return [await store.entry(bucket, b"%d" % n) is not None for n in range(3)]
+
+    asyncio.run(use())
+    assert on_store(path, found) == [True] * 3
+
+
+def test_what_one_turn_of_the_loop_submits_is_one_transaction(path: Path) -> None:
+    async def use(store: EmbeddedStore) -> None:
+        bucket = await photos(store)
+        before = store.index.env.info()["last_txnid"]
+        await asyncio.gather(*(put(store, bucket, b"%d" % n, b"xy") for n in range(64)))
+        assert store.index.env.info()["last_txnid"] == before + 1
+
+    on_store(path, use)
+
+
 def test_a_closed_store_is_unavailable(path: Path) -> None:
     async def use() -> None:
         store = open_store(path)

@@ -1,7 +1,8 @@
 """Group commit: all mutations that wait go into one transaction and one sync.
 
-There is no delay: the next batch is what arrived while the last one synced. Each mutation is decided by
-itself; a future is answered only after the commit that holds it (CON-04, CON-05).
+There is no delay: the next batch is what arrived while the last one synced. What one turn of an event loop
+submits is handed over at its end, together: waking the writer thread for each would cost more than its work.
+Each mutation is decided by itself; a future is answered only after the commit that holds it (CON-04, CON-05).
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Committer:
     def __init__(self, index: Index, after_commit: Callable[[Batch], None]) -> None:
         self._index = index
         self._after_commit = after_commit
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
+        """What each loop's present turn has submitted; touched only in that loop's thread."""
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="anys3-committer", daemon=True)
         self._thread.start()
@@ -57,15 +60,31 @@ class Committer:
         future = loop.create_future()
         if self._is_closed:
             raise Unavailable("the store is closed")
-        self._queue.put(_Waiting(job, argument, future, loop))
+        waiting = _Waiting(job, argument, future, loop)
+        gathered = self._gathered.get(loop)
+        if gathered is None:
+            self._gathered[loop] = [waiting]
+            loop.call_soon(self.hand_over, loop)
+        else:
+            gathered.append(waiting)
         return future
+
+    def hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give the writer thread what this turn of the loop has gathered, if anything."""
+        gathered = self._gathered.pop(loop, None)
+        if gathered is not None:
+            self._queue.put(gathered)
+            if not self._thread.is_alive():
+                self._refuse_late()
 
     def run(self, job: Job, argument: Any) -> Any:
         """Do the same from a thread of its own, and wait for it."""
         if self._is_closed:
             raise Unavailable("the store is closed")
         future: ThreadFuture[Any] = ThreadFuture()
-        self._queue.put(_Waiting(job, argument, future, None))
+        self._queue.put([_Waiting(job, argument, future, None)])
+        if not self._thread.is_alive():
+            self._refuse_late()
         return future.result()
 
     def close(self) -> None:
@@ -73,24 +92,27 @@ class Committer:
         self._is_closed = True
         self._queue.put(None)
         self._thread.join()
+        self._refuse_late()
+
+    def _refuse_late(self) -> None:
+        """Tell those who came too late that nothing was done; the thread has ended."""
         with contextlib.suppress(queue.Empty):
             while True:
-                late = self._queue.get_nowait()
-                if late is not None:
-                    _answer([(late, None, Unavailable("the store is closed"))])
+                late = self._queue.get_nowait() or []
+                _answer([(one, None, Unavailable("the store is closed")) for one in late])
 
     def _run(self) -> None:
         get = self._queue.get
         is_open = True
         while is_open:
             waiting: list[_Waiting] = []
-            first = get()
-            while first is not None:
-                waiting.append(first)
-                if len(waiting) == MAX_BATCH:
+            handed = get()
+            while handed is not None:
+                waiting += handed
+                if len(waiting) >= MAX_BATCH:
                     break
                 try:
-                    first = self._queue.get_nowait()
+                    handed = self._queue.get_nowait()
                 except queue.Empty:
                     break
             else:

@@ -143,7 +143,9 @@ class EmbeddedStore:
 
     async def close(self) -> None:
         """Finish what is being committed, and let go of everything. Idempotent."""
-        await asyncio.get_running_loop().run_in_executor(None, self.shut)
+        loop = asyncio.get_running_loop()
+        self._committer.hand_over(loop)
+        await loop.run_in_executor(None, self.shut)
 
     def shut(self) -> None:
         """Do what `close` does, blocking: for threads and command lines without an event loop."""
