@@ -19,40 +19,18 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
+from anys3.store.buffers import BUFFER, BUFFERS
 from anys3.store.embedded import device
 from anys3.store.embedded.directory import explain
 from anys3.store.embedded.format import BLOB, Reference, crc32
+from anys3.store.embedded.passing import Experience
 from anys3.store.interface import StoreError
 
 BLOCK = 256 * 1024
-BUFFER = 1024 * 1024
 FOOTER = struct.Struct(">8sHHIQI")
 """Magic, version, 0, block size, size, CRC32 of the table."""
 MAGIC = b"anys3blb"
 VERSION = 1
-
-
-class Buffers:
-    """A few page-aligned buffers of 1 MiB that are used again and again, by any thread."""
-
-    def __init__(self, kept: int = 16) -> None:
-        self._kept = kept
-        self._free: list[mmap.mmap] = []
-
-    def take(self) -> mmap.mmap:
-        """Return a buffer."""
-        try:
-            return self._free.pop()
-        except IndexError:
-            return mmap.mmap(-1, BUFFER)
-
-    def give(self, buffer: mmap.mmap) -> None:
-        """Take a buffer back."""
-        if len(self._free) < self._kept:
-            self._free.append(buffer)
-
-
-BUFFERS = Buffers()
 
 
 class Files:
@@ -64,6 +42,7 @@ class Files:
         self._blobs = path / "blobs"
         self.incoming = path / "incoming" / str(slot)
         self.incoming.mkdir(mode=0o700, exist_ok=True)
+        self.experience = Experience()
         self._new_id = new_id
         self._waiting: weakref.WeakSet[Written] = weakref.WeakSet()
 

@@ -112,6 +112,36 @@ def drop_direct(descriptor: int) -> bool:
     return bool(flags & _O_DIRECT)
 
 
+def set_direct(descriptor: int, *, is_direct: bool) -> bool:
+    """Let a descriptor by-pass the page cache, or not; return whether it does now.
+
+    While it does, offsets, lengths and memory of reads and writes must be whole pages.
+    """
+    if not _O_DIRECT:
+        return False
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    wanted = flags | _O_DIRECT if is_direct else flags & ~_O_DIRECT
+    if wanted != flags:
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, wanted)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return False
+    return is_direct
+
+
+def is_misaligned(error: OSError) -> bool:
+    """Say whether a read or write past the page cache failed because it was one."""
+    return error.errno == errno.EINVAL
+
+
+def expect_random_reads(descriptor: int) -> None:
+    """Keep the system from reading ahead what nobody asks for."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+
+
 def read_at(descriptor: int, into: memoryview, offset: int) -> int:
     """Fill `into` from `offset` on; return how many bytes there were."""
     done = 0

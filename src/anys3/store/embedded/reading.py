@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
+import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from anys3.model import Part
+from anys3.store.beside import THREADS, Started
+from anys3.store.buffers import BUFFER, BUFFERS
 from anys3.store.embedded import device
-from anys3.store.embedded.blobs import BLOCK, BUFFER, BUFFERS, FOOTER, MAGIC, VERSION, Files
+from anys3.store.embedded.blobs import BLOCK, FOOTER, MAGIC, VERSION, Files
 from anys3.store.embedded.format import Reference, crc32
+from anys3.store.embedded.passing import Passage
 from anys3.store.interface import Corrupt, Unavailable
+
+
+@contextlib.contextmanager
+def _pair(*, wants_spare: bool) -> Iterator[tuple[memoryview, memoryview]]:
+    """Hold two buffers, or one buffer twice if a second one is not wanted or not there."""
+    buffer = BUFFERS.take()
+    spare = BUFFERS.take_spare() if wants_spare else None
+    try:
+        this = memoryview(buffer)
+        yield this, this if spare is None else memoryview(spare)
+    finally:
+        BUFFERS.give(buffer)
+        if spare is not None:
+            BUFFERS.give_spare(spare)
 
 
 class OpenBlob:
@@ -19,6 +39,7 @@ class OpenBlob:
     def __init__(self, files: Files, reference: Reference) -> None:
         """Open a blob. Raises FileNotFoundError, Corrupt if the file has another size, Unavailable."""
         self.reference = reference
+        self._lock = threading.Lock()  # a thread that reads ahead has the descriptor to itself
         try:
             self.descriptor = device.open_to_read(files.path(reference.id))
         except FileNotFoundError:
@@ -30,59 +51,85 @@ class OpenBlob:
         if os.fstat(self.descriptor).st_size != reference.size + self._trailer:
             self.close()
             raise Corrupt(f"blob {reference.id} has another size than its row says")
+        self._passage = Passage(self.descriptor, reference.id, files.experience)
 
     def blocks(self, start: int, length: int) -> Iterator[memoryview]:
-        """Yield `length` bytes from `start` on, each block verified. Raises Corrupt (CON-08)."""
+        """Yield `length` bytes from `start` on, each block verified. Raises Corrupt (CON-08).
+
+        While one stretch is in use a thread reads the next one, if there is memory to spare.
+        """
         if length == 0:
             return
-        table = self._read_table()
-        first = start // BLOCK
         end = start + length
-        buffer = BUFFERS.take()
-        try:
-            whole = memoryview(buffer)
-            while first * BLOCK < end:
-                # Whole blocks, as many as the buffer holds; the file's last block may be shorter.
-                upto = min((first + BUFFER // BLOCK) * BLOCK, -(-end // BLOCK) * BLOCK, self.reference.size)
-                base = first * BLOCK
-                view = whole[: upto - base]
-                self._read_verified(view, base, table)
-                yield view[max(start, base) - base : min(end, upto) - base]
-                first += BUFFER // BLOCK
-        finally:
-            BUFFERS.give(buffer)
+        first, stop = start // BLOCK, min(-(-end // BLOCK) * BLOCK, self.reference.size)
+        sums = self._read_sums(first, -(-stop // BLOCK))
+        self._passage.begin(length)
 
-    def _read_verified(self, view: memoryview, base: int, table: Sequence[int]) -> None:
-        self._read(view, base)
-        for at in range(0, len(view), BLOCK):
-            if crc32(view[at : at + BLOCK]) != table[(base + at) // BLOCK]:
+        def fill(buffer: memoryview, base: int) -> None:
+            length = min(BUFFER, stop - base)
+            self._read(buffer, length, base)
+            self._verify(buffer[:length], base, sums, base // BLOCK - first)
+
+        with _pair(wants_spare=length > BUFFER) as (this, other):
+            ahead: Started[None] | None = None
+            try:
+                for base in range(first * BLOCK, end, BUFFER):
+                    if ahead is None:
+                        fill(this, base)
+                    else:
+                        waited, ahead = ahead, None
+                        waited.result()
+                        this, other = other, this
+                    if other is not this and base + BUFFER < end:
+                        ahead = THREADS.start(partial(fill, other, base + BUFFER))
+                    yield this[max(start - base, 0) : min(end - base, BUFFER)]
+            finally:
+                if ahead is not None:  # nobody wants it any more, but its thread writes to the buffer
+                    with contextlib.suppress(Exception):
+                        ahead.result()
+
+    def _read(self, buffer: memoryview, length: int, offset: int) -> None:
+        try:
+            with self._lock:
+                if self.descriptor < 0:
+                    raise Corrupt(f"blob {self.reference.id} was closed")
+                got = self._passage.read(buffer, length, offset)
+        except OSError as error:
+            raise Corrupt(f"blob {self.reference.id} cannot be read: {error.strerror}") from error
+        if got < length:
+            raise Corrupt(f"blob {self.reference.id} is too short")
+
+    def _verify(self, view: memoryview, base: int, sums: Sequence[int], index: int) -> None:
+        """Compare the checksums of whole blocks. The file's last block may be shorter than the others."""
+        for number, at in enumerate(range(0, len(view), BLOCK), index):
+            if crc32(view[at : at + BLOCK]) != sums[number]:
                 raise Corrupt(
                     f"blob {self.reference.id} is damaged between {base + at} and {base + at + BLOCK}"
                 )
 
-    def _read(self, view: memoryview, offset: int) -> None:
+    def _read_sums(self, first: int, behind: int) -> Sequence[int]:
+        """Return the checksums of the blocks from `first` to before `behind`, after checking the table."""
+        trailer = bytearray(self._trailer)
         try:
-            got = device.read_at(self.descriptor, view, offset)
+            with self._lock:
+                got = self._passage.read_through(memoryview(trailer), self.reference.size)
         except OSError as error:
             raise Corrupt(f"blob {self.reference.id} cannot be read: {error.strerror}") from error
-        if got != len(view):
+        if got != len(trailer):
             raise Corrupt(f"blob {self.reference.id} is too short")
-
-    def _read_table(self) -> Sequence[int]:
-        trailer = bytearray(self._trailer)
-        self._read(memoryview(trailer), self.reference.size)
-        magic, version, _, block, size, crc = FOOTER.unpack(trailer[-FOOTER.size :])
-        table = bytes(trailer[: -FOOTER.size])
+        magic, version, _, block, size, crc = FOOTER.unpack_from(trailer, self._trailer - FOOTER.size)
         expected = (MAGIC, VERSION, BLOCK, self.reference.size, self.reference.crc)
+        table = memoryview(trailer)[: -FOOTER.size]
         if (magic, version, block, size, crc) != expected or crc32(table) != crc:
             raise Corrupt(f"blob {self.reference.id} has a damaged trailer")
-        return struct.unpack(f">{len(table) // 4}I", table)
+        return struct.unpack_from(f">{behind - first}I", table, 4 * first)
 
     def close(self) -> None:
-        """Close. Idempotent."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        """Close, after what is being read. Idempotent."""
+        with self._lock:
+            if self.descriptor >= 0:
+                os.close(self.descriptor)
+                self.descriptor = -1
 
     def __del__(self) -> None:
         if getattr(self, "descriptor", -1) >= 0:

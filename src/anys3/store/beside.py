@@ -1,0 +1,83 @@
+"""Work of the disk beside other work of one transfer, in a few threads of the process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+Result = TypeVar("Result")
+THREADS_MAX = 8
+"""What more there is to do waits: each transfer asks for one thing at a time."""
+
+
+class Started(Generic[Result]):
+    """Work that was begun; every one must be asked for its result, once."""
+
+    __slots__ = ("_done", "_error", "_result", "_work")
+
+    def __init__(self, work: Callable[[], Result]) -> None:
+        self._work = work
+        self._done = threading.Lock()  # the cheapest thing to wait for
+        self._done.acquire()
+        self._error: BaseException | None = None
+        self._result: Result
+
+    def run(self) -> None:
+        """Do the work."""
+        try:
+            self._result = self._work()
+        except BaseException as error:  # noqa: BLE001  (raised by `result`)
+            self._error = error
+        finally:
+            del self._work  # it may hold what holds this
+            self._done.release()
+
+    def result(self) -> Result:
+        """Wait for the end; return what the work returned. Raises what it raised."""
+        self._done.acquire()
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        return self._result
+
+
+class Threads:
+    """Threads that are started when they are needed, and stay."""
+
+    def __init__(self, most: int = THREADS_MAX) -> None:
+        self._most = most
+        self._forget()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """Begin anew: a fork takes no threads along."""
+        self._lock = threading.Lock()
+        self._waiting: SimpleQueue[Started[object]] = SimpleQueue()
+        self._count = 0
+        self._idle = 0
+
+    def start(self, work: Callable[[], Result]) -> Started[Result]:
+        """Begin `work`."""
+        started = Started(work)
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+            elif self._count < self._most:
+                self._count += 1
+                threading.Thread(target=self._serve, name="anys3-beside", daemon=True).start()
+        self._waiting.put(started)  # type: ignore[arg-type]
+        return started
+
+    def _serve(self) -> None:
+        waiting, lock = self._waiting, self._lock
+        while True:
+            waiting.get().run()
+            with lock:
+                self._idle += 1
+
+
+THREADS = Threads()

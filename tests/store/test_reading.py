@@ -1,0 +1,265 @@
+"""Blobs are read through the page cache or past it, and verified either way."""
+
+from __future__ import annotations
+
+import itertools
+import mmap
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from anys3.store.buffers import BUFFER, BUFFERS
+from anys3.store.embedded import device
+from anys3.store.embedded.blobs import BLOCK, BlobWriter, Files
+from anys3.store.embedded.format import Reference
+from anys3.store.embedded.passing import SHORT_MAX, Experience, Passage
+from anys3.store.embedded.reading import OpenBlob
+from anys3.store.embedded.residency import Residency
+from anys3.store.interface import Corrupt
+
+SIZE = SHORT_MAX + 2 * BUFFER + 12345
+BYTES = random.Random(4).randbytes(SIZE)
+SLICES = [
+    (0, SIZE),
+    (1, SIZE - 1),
+    (BLOCK - 1, SHORT_MAX + 2),
+    (SIZE - 1, 1),
+    (SIZE - SHORT_MAX - 1, SHORT_MAX + 1),
+    (BUFFER, BUFFER),
+    (3 * BLOCK + 7, 2 * BUFFER),
+    (5, 0),
+]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    (tmp_path / "incoming").mkdir()
+    for number in range(256):
+        (tmp_path / "blobs" / f"{number:02x}").mkdir(parents=True)
+    ids = itertools.count(1)
+    return Files(tmp_path, 0, lambda: next(ids))
+
+
+@pytest.fixture
+def reference(files: Files) -> Iterator[Reference]:
+    writer = BlobWriter(files, SIZE, 0)
+    writer.write(BYTES)
+    writer.finish()
+    assert writer._written is not None
+    yield writer._written.reference
+    writer.discard()
+
+
+def read(files: Files, reference: Reference, start: int, length: int) -> bytes:
+    blob = OpenBlob(files, reference)
+    try:
+        return b"".join(bytes(block) for block in blob.blocks(start, length))
+    finally:
+        blob.close()
+
+
+def forget(files: Files, reference: Reference) -> None:
+    """Take a blob out of the page cache."""
+    descriptor = device.open_to_read(files.path(reference.id))
+    os.fsync(descriptor)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+
+
+def bring(files: Files, reference: Reference) -> None:
+    """Bring a blob into the page cache."""
+    files.path(reference.id).read_bytes()
+
+
+def is_cached(files: Files, reference: Reference, offset: int, length: int) -> bool:
+    descriptor = device.open_to_read(files.path(reference.id))
+    try:
+        return Residency(descriptor).is_cached(offset, length)
+    finally:
+        os.close(descriptor)
+
+
+@pytest.fixture
+def _needs_cachestat(files: Files, reference: Reference) -> None:
+    bring(files, reference)
+    if not is_cached(files, reference, 0, SIZE):
+        pytest.skip("this system does not tell what its page cache holds")
+    forget(files, reference)
+    if is_cached(files, reference, 0, SIZE):
+        pytest.skip("this file system lives in the page cache")
+
+
+@pytest.mark.requirement("GET-09")
+@pytest.mark.parametrize("prepare", [forget, bring])
+@pytest.mark.parametrize(("start", "length"), SLICES)
+def test_every_slice_is_the_same_from_the_disk_and_from_memory(
+    files: Files, reference: Reference, prepare: Callable[[Files, Reference], None], start: int, length: int
+) -> None:
+    prepare(files, reference)
+    assert read(files, reference, start, length) == BYTES[start : start + length]
+
+
+def test_a_blob_of_which_memory_holds_the_middle_is_read_whole(files: Files, reference: Reference) -> None:
+    forget(files, reference)
+    assert read(files, reference, 2 * BUFFER, BUFFER) == BYTES[2 * BUFFER : 3 * BUFFER]
+    assert read(files, reference, 0, SIZE) == BYTES
+
+
+def test_a_blob_is_read_again_and_again_while_it_is_open(files: Files, reference: Reference) -> None:
+    forget(files, reference)
+    blob = OpenBlob(files, reference)
+    found = [b"".join(bytes(block) for block in blob.blocks(start, length)) for start, length in SLICES]
+    blob.close()
+    assert found == [BYTES[start : start + length] for start, length in SLICES]
+
+
+@pytest.mark.usefixtures("_needs_cachestat")
+def test_a_short_slice_stays_in_the_page_cache_and_brings_nothing_else(
+    files: Files, reference: Reference
+) -> None:
+    read(files, reference, BUFFER, BUFFER)
+    assert is_cached(files, reference, BUFFER, BUFFER)
+    assert not is_cached(files, reference, 2 * BUFFER, BLOCK)
+
+
+@pytest.mark.usefixtures("_needs_cachestat")
+def test_a_long_slice_leaves_the_page_cache_to_others(files: Files, reference: Reference) -> None:
+    read(files, reference, 0, SIZE)
+    assert not any(is_cached(files, reference, at, BLOCK) for at in range(0, SIZE - BLOCK, BLOCK))
+
+
+@pytest.mark.usefixtures("_needs_cachestat")
+def test_where_the_disk_is_slow_the_second_long_read_fills_the_cache(
+    files: Files, reference: Reference
+) -> None:
+    descriptor = device.open_to_read(files.path(reference.id))
+    experience = Experience()
+    experience.learn(BUFFER, seconds=1.0)
+    passage = Passage(descriptor, reference.id, experience)
+    with mmap.mmap(-1, BUFFER) as buffer, memoryview(buffer) as view:
+        passage.begin(SIZE)
+        experience._best = 1.0  # what the first read learns depends on the disk under the test
+        passage.begin(SIZE)
+        assert passage.read(view, BUFFER, 0) == BUFFER
+        assert buffer[:] == BYTES[:BUFFER]
+    os.close(descriptor)
+    assert is_cached(files, reference, 0, BUFFER)
+
+
+def test_a_fast_disk_is_read_past_the_cache_however_often() -> None:
+    experience = Experience()
+    experience.learn(1 << 30, seconds=0.5)
+    experience.learn(1 << 20, seconds=9.0)  # it stood in a queue
+    assert [experience.is_worth_keeping(7) for _ in range(3)] == [False, False, False]
+
+
+def test_a_slow_disk_is_worth_memory_for_what_is_read_twice() -> None:
+    experience = Experience()
+    experience.learn(1 << 20, seconds=0.01)
+    assert [experience.is_worth_keeping(7) for _ in range(3)] == [False, True, True]
+    assert not experience.is_worth_keeping(8)
+
+
+def test_only_so_many_blobs_are_remembered() -> None:
+    experience = Experience()
+    experience.learn(1 << 20, seconds=0.01)
+    for blob_id in range(1000):
+        experience.is_worth_keeping(blob_id)
+    assert [experience.is_worth_keeping(blob_id) for blob_id in (0, 999)] == [False, True]
+
+
+@pytest.mark.requirement("GET-09")
+@pytest.mark.parametrize("prepare", [forget, bring])
+@pytest.mark.parametrize("block", [0, 1, 4, 9, SIZE // BLOCK])
+def test_no_byte_of_a_damaged_block_is_handed_out(
+    files: Files, reference: Reference, prepare: Callable[[Files, Reference], None], block: int
+) -> None:
+    with files.path(reference.id).open("r+b") as file:
+        file.seek(block * BLOCK + 17)
+        file.write(bytes([BYTES[block * BLOCK + 17] ^ 1]))
+    prepare(files, reference)
+    blob = OpenBlob(files, reference)
+    found = bytearray()
+    with pytest.raises(Corrupt, match="is damaged between"):
+        for piece in blob.blocks(0, SIZE):
+            found += piece
+    blob.close()
+    assert len(found) <= block * BLOCK
+    assert found == BYTES[: len(found)]
+
+
+def test_without_memory_to_spare_everything_is_read_all_the_same(files: Files, reference: Reference) -> None:
+    forget(files, reference)
+    spares = list(iter(BUFFERS.take_spare, None))
+    try:
+        assert read(files, reference, 0, SIZE) == BYTES
+    finally:
+        for spare in spares:
+            BUFFERS.give_spare(spare)
+
+
+def test_a_read_that_is_given_up_gives_its_memory_back(files: Files, reference: Reference) -> None:
+    forget(files, reference)
+    for _ in range(100):
+        blob = OpenBlob(files, reference)
+        blocks = blob.blocks(0, SIZE)
+        assert bytes(next(blocks)) == BYTES[:BUFFER]
+        blob.close()
+    del blocks
+    assert count_of_spares() == 24
+
+
+def count_of_spares() -> int:
+    spares = list(iter(BUFFERS.take_spare, None))
+    for spare in spares:
+        BUFFERS.give_spare(spare)
+    return len(spares)
+
+
+def test_a_closed_blob_is_not_read(files: Files, reference: Reference) -> None:
+    forget(files, reference)
+    blob = OpenBlob(files, reference)
+    blocks = blob.blocks(0, SIZE)
+    next(blocks)
+    next(blocks)
+    blob.close()
+    with pytest.raises(Corrupt, match="closed"):
+        list(blocks)
+
+
+def test_a_file_system_that_cannot_by_pass_its_cache_is_read_through_it() -> None:
+    path = Path("/proc/version")
+    if not path.exists():
+        pytest.skip("this system has no /proc")
+    descriptor = device.open_to_read(path)
+    assert device.set_direct(descriptor, is_direct=True) is False
+    passage = Passage(descriptor, 1, Experience())
+    passage.begin(SIZE)
+    with mmap.mmap(-1, BUFFER) as buffer, memoryview(buffer) as view:
+        got = passage.read(view, BUFFER, 0)
+        assert buffer[:got] == path.read_bytes()
+    os.close(descriptor)
+
+
+def test_a_file_system_that_wants_another_alignment_is_read_through_its_cache(
+    files: Files, reference: Reference
+) -> None:
+    forget(files, reference)
+    descriptor = device.open_to_read(files.path(reference.id))
+    passage = Passage(descriptor, reference.id, Experience())
+    passage.begin(SIZE)
+    with mmap.mmap(-1, BUFFER) as buffer, memoryview(buffer) as view:
+        passage.read(view, BLOCK, 1)
+        assert buffer[:BLOCK] == BYTES[1 : BLOCK + 1]
+    os.close(descriptor)
+
+
+def test_an_unreadable_blob_is_corrupt(files: Files, reference: Reference) -> None:
+    blob = OpenBlob(files, reference)
+    os.truncate(files.path(reference.id), BLOCK)
+    with pytest.raises(Corrupt, match="too short"):
+        list(blob.blocks(0, SIZE))
+    blob.close()
