@@ -68,11 +68,16 @@ def _table(rows: list[Row]) -> list[str]:
         if row.note:
             lines.append(f"    {row.note}")
         if row.oddities:
-            seen = ", ".join(f"{count} x {name}" for name, count in row.oddities.items())
-            lines.append(f"    not as it should be: {seen}{'; ' + row.sample[:120] if row.sample else ''}")
+            lines.append(f"    not as it should be: {oddities(row)}")
     if shares := {row.share_of for row in rows if row.share is not None}:
         lines.append(f"    share: of {', '.join(sorted(shares))}")
     return lines
+
+
+def oddities(row: Row) -> str:
+    """Return what was not as it should be at a row's answers, with the first that was seen."""
+    seen = ", ".join(f"{count} x {name}" for name, count in row.oddities.items())
+    return f"{seen}; {' '.join(row.sample[:160].split())}" if row.sample else seen
 
 
 def units(row: Row) -> tuple[str, str]:
@@ -124,13 +129,15 @@ def _line(cells: list[str]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a number in three significant figures, all digits before the point.
+    """Return a number in three significant figures, or all digits before the point; thousands from 100,000 on.
 
-    >>> number(12345.6), number(3.14159), number(0.01234), number(None)
-    ('12346', '3.14', '0.012', '-')
+    >>> number(12345.6), number(3.14159), number(0.01234), number(1_186_578), number(None)
+    ('12346', '3.14', '0.012', '1187k', '-')
     """
     if value is None:
         return "-"
+    if value >= 100_000:
+        return f"{value / 1000:.0f}k"
     if value >= 100:
         return f"{value:.0f}"
     if value >= 10:

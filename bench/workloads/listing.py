@@ -9,22 +9,42 @@ from bench.workloads.workload import Unit, Workload, make_bucket
 
 TREE = "/bench-tree"
 PAGE = 1_000
+LEAST = 1_250
+"""So many keys hold a whole page after any key that a request begins at."""
+
+
+def seed_flat(stage: Stage) -> None:
+    """Store the keys that pages hold, and see that the server gives whole pages."""
+    _refuse_too_few(stage)
+    small.seed(stage)
+    _see_whole_page(stage, deep(stage, 1, 0)[0], b"<Key>")
 
 
 def seed_tree(stage: Stage) -> None:
-    """Store 1,000 common prefixes of a tenth of a thousand keys each, or fewer where fewer keys are asked for."""
-    if "tree" in stage.seeded:
-        return
-    make_bucket(stage, TREE)
-    keys = stage.sizes.keys
-    folders = min(PAGE, keys)
-    stage.send(
-        [
-            stage.put(f"{TREE}/folder{index % folders:04d}/key{index // folders:06d}", 16, index)
-            for index in range(keys)
-        ]
-    )
-    stage.seeded.add("tree")
+    """Store 1,000 common prefixes that share the keys, and see that the server gives whole pages of them."""
+    _refuse_too_few(stage)
+    if "tree" not in stage.seeded:
+        make_bucket(stage, TREE)
+        stage.send(
+            [
+                stage.put(f"{TREE}/folder{index % PAGE:04d}/key{index // PAGE:06d}", 16, index)
+                for index in range(stage.sizes.keys)
+            ]
+        )
+        stage.seeded.add("tree")
+    _see_whole_page(stage, delimiter(stage, 1, 0)[0], b"<Prefix>folder")
+
+
+def _refuse_too_few(stage: Stage) -> None:
+    if stage.sizes.keys < LEAST:
+        raise RuntimeError(f"pages of {PAGE} keys need --keys {LEAST} or more")
+
+
+def _see_whole_page(stage: Stage, request: Request, mark: bytes) -> None:
+    """Raise RuntimeError when a page does not hold what the figures count, with what the server said."""
+    answer = stage.answer(request)
+    if answer.count(mark) != PAGE:
+        raise RuntimeError(f"a page holds {answer.count(mark)} entries and not {PAGE}: {answer[:200]!r}")
 
 
 def _page(stage: Stage, bucket: str, **query: str) -> Request:
@@ -50,7 +70,8 @@ def delimiter(stage: Stage, count: int, salt: int) -> list[Request]:
 def deep(stage: Stage, count: int, salt: int) -> list[Request]:
     """Return pages that begin between eight and nine tenths of the keys."""
     keys = stage.sizes.keys
-    begin, width = keys * 8 // 10, max(1, keys // 10)
+    width = keys // 10
+    begin = min(keys * 8 // 10, keys - PAGE - width)
     return [
         _page(stage, small.BUCKET, **{"start-after": f"k{begin + (salt * 131 + index * 7919) % width:06d}"})
         for index in range(count)
@@ -64,12 +85,12 @@ def _listing(name: str, title: str, **more: object) -> Workload:
 
 
 WORKLOADS = (
-    _listing("list-flat", "a page of 1,000 keys, near the first", prepare=small.seed, requests=flat),
+    _listing("list-flat", "a page of 1,000 keys, near the first", prepare=seed_flat, requests=flat),
     _listing(
         "list-delimiter",
         "a page of 1,000 common prefixes, of the seeded keys",
         prepare=seed_tree,
         requests=delimiter,
     ),
-    _listing("list-deep-page", "a page of 1,000 keys, deep in the bucket", prepare=small.seed, requests=deep),
+    _listing("list-deep-page", "a page of 1,000 keys, deep in the bucket", prepare=seed_flat, requests=deep),
 )
