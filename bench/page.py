@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.plots import Bar, Line, bars, lines
 from bench.record import Record, Row
 from bench.summary import Spread
-from bench.text import main_figures, number, oddities, units
+from bench.text import connections_of, main_figures, number, oddities, stored, units
 
 
 def as_html(record: Record) -> str:
@@ -57,12 +57,16 @@ def _opening(record: Record) -> list[str]:
     ]
     return [
         "<h1>S3 servers side by side</h1>",
-        f"<p>{escape(machine.processor)}, {machine.cores} cores, {machine.memory_gib} GiB; {escape(machine.kernel)}, "
-        f"{escape(machine.file_system)}; {escape(machine.python)}. <time>{escape(record.date)}</time>.</p>",
-        f"<p>{protocol}. {record.rounds} rounds, in which the targets take turns; a load takes about "
-        f"{record.seconds:g} s. Every request is signed by itself; every answer is read whole and its status "
-        "compared. Values are medians of the rounds; whiskers and ranges go from the least to the greatest.</p>",
-        f"<p class=faint><code>{escape(record.command)}</code><br>{escape(libraries)}</p>",
+        (
+            f"<p>{escape(machine.processor)}, {machine.cores} cores, {machine.memory_gib} GiB; {escape(machine.kernel)}, "
+            f"{escape(machine.file_system)}; {escape(machine.python)}. <time>{escape(record.date)}</time>.</p>"
+        ),
+        (
+            f"<p>{protocol}. {record.rounds} rounds, in which the targets take turns; a load takes about "
+            f"{record.seconds:g} s. Every request is signed by itself; every answer is read whole and its status "
+            "compared. Values are medians of the rounds; whiskers and ranges go from the least to the greatest.</p>"
+        ),
+        f"<p class=faint><code>{escape(record.command)}</code><br>{escape(libraries)}<br>{escape(stored(record.sizes))}</p>",
         _grid(("target", "version", "is a write on the disk before its answer?", "cores"), facts, words=4),
         "<h3>What this machine can do at best</h3>",
         _grid(("floor", "median", "least to greatest"), floors, words=1),
@@ -91,7 +95,7 @@ def _glance(record: Record) -> list[str]:
 
 def _ratio_cell(row: Row | None) -> str:
     ratio = row.cpu_ratio if row else None
-    return f"<td>{f'{number(ratio.median)} ×' if ratio else '–'}</td>"
+    return f"<td>{f'{number(ratio.median)} &times;' if ratio else '&ndash;'}</td>"
 
 
 def _workload(name: str, rows: Sequence[Row], record: Record) -> str:
@@ -131,7 +135,6 @@ def _rate(row: Row) -> Spread | None:
 
 def _table(rows: Sequence[Row], record: Record, rate: str, cpu: str) -> list[str]:
     first = rows[0]
-    connections = f"{first.connections} connections" if first.connections else "all that the client opens"
     own = record.targets[0].name
     figures = [(row, *main_figures(row)) for row in rows]
     plots = [
@@ -166,9 +169,9 @@ def _table(rows: Sequence[Row], record: Record, rate: str, cpu: str) -> list[str
         if row.note or row.oddities
     ]
     return [
-        f"<h3>{connections}</h3>",
+        f"<h3>{connections_of(first).capitalize()}</h3>",
         f"<div class=plots>{''.join(plots)}</div>",
-        _grid((*heads, "CPU ×", "rate ×", "share"), lines, words=0),
+        _grid((*heads, "CPU ratio", "rate ratio", "share"), lines, words=0),
         of,
         *odd,
     ]
@@ -183,17 +186,17 @@ def _line(row: Row, rate: Spread | None, cpu: Spread | None, own: str) -> str:
         _range(cpu),
         number(row.client_cpu_us and row.client_cpu_us.median),
         number(row.rss_peak_mib),
-        "–" if row.syncs is None else f"{row.syncs:.2f}",
+        "&ndash;" if row.syncs is None else f"{row.syncs:.2f}",
         number(row.cpu_ratio and row.cpu_ratio.median),
         number(row.rate_ratio and row.rate_ratio.median),
-        "–" if row.share is None else f"{row.share:.0%}",
+        "&ndash;" if row.share is None else f"{row.share:.0%}",
     ]
     kind = " class=own" if row.target == own else ""
     return f"<tr{kind}><th>{escape(row.target)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def _range(value: Spread | None) -> str:
-    return f"{number(value.low)}–{number(value.high)}" if value else ""
+    return f"{number(value.low)}&ndash;{number(value.high)}" if value else ""
 
 
 def _missing(record: Record) -> list[str]:
@@ -206,9 +209,11 @@ def _missing(record: Record) -> list[str]:
 def _legend(record: Record) -> list[str]:
     first = escape(record.targets[0].name)
     return [
-        "<footer><p>CPU is user and system time of all server processes. RSS is the peaks of all server processes "
-        "together. Syncs are calls that wait for the disk per operation, counted in a pass of its own under strace. "
-        f"× is against {first}, round by round, the median. Client µs is the load client's own CPU per operation.</p>",
+        (
+            "<footer><p>CPU is user and system time of all server processes. RSS is the peaks of all server processes "
+            "together. Syncs are calls that wait for the disk per operation, counted in a pass of its own under strace. "
+            f"&times; is against {first}, round by round, the median. Client µs is the load client's own CPU per operation.</p>"
+        ),
         "<p>Written by <code>python -m bench run</code> of anys3; docs/benchmarking.md says more.</p></footer>",
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from bench.record import Record, Row
+from bench.stage import MIB, Sizes
 from bench.summary import Spread
 
 HEADS = (
@@ -44,6 +45,7 @@ def _opening(record: Record) -> list[str]:
         f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.kernel}, {machine.file_system}",
         f"{machine.python}, {named}",
         f"{'HTTPS' if record.tls else 'HTTP'}, {record.rounds} rounds in turn, about {record.seconds:g} s each",
+        stored(record.sizes),
         "",
         "targets, and whether a write is on the disk before its answer:",
     ]
@@ -56,9 +58,16 @@ def _opening(record: Record) -> list[str]:
     return lines
 
 
+def stored(sizes: Sizes) -> str:
+    """Return what the workloads found or stored, in words."""
+    large = f"large objects of {number(sizes.large_bytes / MIB)} MiB, ranges out of {number(sizes.range_source_bytes / MIB)}"
+    files = f"{sizes.sdk_small_files} small files and {sizes.sdk_large_files} of {number(sizes.sdk_large_bytes / MIB)} MiB"
+    return f"{sizes.keys} keys; {large} MiB; SDKs: {files}"
+
+
 def _table(rows: list[Row]) -> list[str]:
     first = rows[0]
-    connections = f", {first.connections} connections" if first.connections else ""
+    connections = f", {connections_of(first)}" if first.connections else ""
     rate, cpu = units(first)
     heads = dict(zip(HEADS, HEADS, strict=True)) | {"rate": rate, "CPU": cpu}
     lines = [f"{first.workload}{connections}: {first.title}"]
@@ -72,6 +81,13 @@ def _table(rows: list[Row]) -> list[str]:
     if shares := {row.share_of for row in rows if row.share is not None}:
         lines.append(f"    share: of {', '.join(sorted(shares))}")
     return lines
+
+
+def connections_of(row: Row) -> str:
+    """Return how many connections a row had, in words."""
+    if not row.connections:
+        return "all that the client opens"
+    return "1 connection" if row.connections == 1 else f"{row.connections} connections"
 
 
 def oddities(row: Row) -> str:

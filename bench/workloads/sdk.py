@@ -204,7 +204,7 @@ def _workload(direction: str, client: str) -> Workload:
 
     return Workload(
         f"sdk-{direction}/{client}",
-        f"5,000 files of 4 KiB and 5 large ones, {direction}ed by {client}",
+        f"many files of 4 KiB and a few large ones, {direction}ed by {client}",
         prepare=prepare,
         whole=whole,
         connections=(0,),

@@ -8,7 +8,7 @@ from bench.workloads.workload import Floor, Workload, make_bucket
 
 SIZE = 4096
 BUCKET, NEW = "/bench-4k", "/bench-new"
-MIX = "GHGPGHGDGHGPGHGHGDGP"
+MIX = "GHGPGHGDGHGPGHGHGDHP"
 """20 requests: 9 GET, 6 HEAD, 3 PUT, 2 DELETE, which is 45, 30, 15 and 10 %."""
 
 

@@ -13,7 +13,7 @@ from bench.stage import Measurement, Stage
 class Floor(Enum):
     """What this machine can do at best, measured in the same run."""
 
-    HANDLER = "the same HTTP parser and event loop, with no work at all"
+    HANDLER = "an HTTP parser and event loop that do no work"
     DISK = "an append of 4 KiB and fdatasync"
     LOOPBACK = "the same bytes from memory over a loopback socket"
     MD5 = "MD5 of the same bytes"
