@@ -90,8 +90,11 @@ def flat_page(
         # A few rows tell whether delimiters are about; if so, reading a whole page would be in vain.
         rows = list(islice(cursor.iternext(), min(limit + 1, _PROBE)))
         is_promising = len(rows) == _PROBE <= limit and _is_flat(rows, beginning, cut, delimiter)
-        if is_promising and cursor.next():  # (behind the last row, `iternext` would begin again at the first)
-            rows += islice(cursor.iternext(), limit + 1 - _PROBE)
+        # More at a time, so that a page below a small prefix does not read a thousand rows behind it.
+        while is_promising and rows[-1][0].startswith(beginning) and len(rows) <= limit:
+            if not cursor.next():  # (behind the last row, `iternext` would begin again at the first)
+                break
+            rows += islice(cursor.iternext(), min(3 * len(rows), limit + 1 - len(rows)))
     while rows and not rows[-1][0].startswith(beginning):
         rows.pop()
     if not _is_flat(rows, beginning, cut, delimiter):
