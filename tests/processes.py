@@ -51,6 +51,12 @@ class ServerProcess:
             assert time.monotonic() < limit, log.read_text()
             time.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        """The process that was started: the server, or what it runs under."""
+        assert self._process is not None
+        return self._process.pid
+
     def _answers(self) -> bool:
         try:
             return self.s3.request("GET", "/").status == 200
