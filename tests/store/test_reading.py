@@ -15,7 +15,7 @@ from anys3.store.buffers import BUFFER, BUFFERS
 from anys3.store.embedded import device
 from anys3.store.embedded.blobs import BLOCK, BlobWriter, Files
 from anys3.store.embedded.format import Reference
-from anys3.store.embedded.passing import SHORT_MAX, Experience, Passage
+from anys3.store.embedded.passing import SHORT_MAX, Passage, Recent
 from anys3.store.embedded.reading import OpenBlob
 from anys3.store.embedded.residency import Residency
 from anys3.store.interface import Corrupt
@@ -132,43 +132,26 @@ def test_a_long_slice_leaves_the_page_cache_to_others(files: Files, reference: R
 
 
 @pytest.mark.usefixtures("_needs_cachestat")
-def test_where_the_disk_is_slow_the_second_long_read_fills_the_cache(
+def test_a_long_slice_that_is_read_again_fills_the_page_cache(files: Files, reference: Reference) -> None:
+    assert [read(files, reference, 0, SIZE) for _ in range(2)] == [BYTES, BYTES]
+    assert is_cached(files, reference, 0, SIZE)
+    assert read(files, reference, 0, SIZE) == BYTES
+
+
+@pytest.mark.usefixtures("_needs_cachestat")
+def test_another_long_slice_of_the_same_blob_is_not_the_same_again(
     files: Files, reference: Reference
 ) -> None:
-    descriptor = device.open_to_read(files.path(reference.id))
-    experience = Experience()
-    experience.learn(BUFFER, seconds=1.0)
-    passage = Passage(descriptor, reference.id, experience)
-    with mmap.mmap(-1, BUFFER) as buffer, memoryview(buffer) as view:
-        passage.begin(SIZE)
-        experience._best = 1.0  # what the first read learns depends on the disk under the test
-        passage.begin(SIZE)
-        assert passage.read(view, BUFFER, 0) == BUFFER
-        assert buffer[:] == BYTES[:BUFFER]
-    os.close(descriptor)
-    assert is_cached(files, reference, 0, BUFFER)
+    read(files, reference, 0, SIZE - BUFFER)
+    read(files, reference, BUFFER, SIZE - BUFFER)
+    assert not is_cached(files, reference, 2 * BUFFER, BLOCK)
 
 
-def test_a_fast_disk_is_read_past_the_cache_however_often() -> None:
-    experience = Experience()
-    experience.learn(1 << 30, seconds=0.5)
-    experience.learn(1 << 20, seconds=9.0)  # it stood in a queue
-    assert [experience.is_worth_keeping(7) for _ in range(3)] == [False, False, False]
-
-
-def test_a_slow_disk_is_worth_memory_for_what_is_read_twice() -> None:
-    experience = Experience()
-    experience.learn(1 << 20, seconds=0.01)
-    assert [experience.is_worth_keeping(7) for _ in range(3)] == [False, True, True]
-    assert not experience.is_worth_keeping(8)
-
-
-def test_only_so_many_blobs_are_remembered() -> None:
-    experience = Experience()
-    experience.learn(1 << 20, seconds=0.01)
-    for blob_id in range(1000):
-        experience.is_worth_keeping(blob_id)
-    assert [experience.is_worth_keeping(blob_id) for blob_id in (0, 999)] == [False, True]
+def test_only_so_many_slices_are_remembered() -> None:
+    recent = Recent()
+    for blob_id in range(10_000):
+        recent.has_seen(blob_id, 0)
+    assert [recent.has_seen(blob_id, 0) for blob_id in (0, 9_999)] == [False, True]
 
 
 @pytest.mark.requirement("GET-09")
@@ -236,8 +219,8 @@ def test_a_file_system_that_cannot_by_pass_its_cache_is_read_through_it() -> Non
         pytest.skip("this system has no /proc")
     descriptor = device.open_to_read(path)
     assert device.set_direct(descriptor, is_direct=True) is False
-    passage = Passage(descriptor, 1, Experience())
-    passage.begin(SIZE)
+    passage = Passage(descriptor, 1, Recent())
+    passage.begin(0, SIZE)
     with mmap.mmap(-1, BUFFER) as buffer, memoryview(buffer) as view:
         got = passage.read(view, BUFFER, 0)
         assert buffer[:got] == path.read_bytes()
@@ -249,8 +232,8 @@ def test_a_file_system_that_wants_another_alignment_is_read_through_its_cache(
 ) -> None:
     forget(files, reference)
     descriptor = device.open_to_read(files.path(reference.id))
-    passage = Passage(descriptor, reference.id, Experience())
-    passage.begin(SIZE)
+    passage = Passage(descriptor, reference.id, Recent())
+    passage.begin(0, SIZE)
     with mmap.mmap(-1, BUFFER) as buffer, memoryview(buffer) as view:
         passage.read(view, BLOCK, 1)
         assert buffer[:BLOCK] == BYTES[1 : BLOCK + 1]

@@ -23,7 +23,7 @@ from anys3.store.buffers import BUFFER, BUFFERS
 from anys3.store.embedded import device
 from anys3.store.embedded.directory import explain
 from anys3.store.embedded.format import BLOB, Reference, crc32
-from anys3.store.embedded.passing import Experience
+from anys3.store.embedded.passing import Recent
 from anys3.store.interface import StoreError
 
 BLOCK = 256 * 1024
@@ -42,7 +42,7 @@ class Files:
         self._blobs = path / "blobs"
         self.incoming = path / "incoming" / str(slot)
         self.incoming.mkdir(mode=0o700, exist_ok=True)
-        self.experience = Experience()
+        self.recent = Recent()
         self._new_id = new_id
         self._waiting: weakref.WeakSet[Written] = weakref.WeakSet()
 

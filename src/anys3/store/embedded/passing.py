@@ -1,88 +1,95 @@
 """Whether a read goes through the page cache or past it.
 
 A short slice is read through the cache and stays there: small hot bytes are what it is for. A long one goes
-past it, unless it is there already. Filling the cache costs five to twenty times the CPU of reading past it,
-and one large object would push out what is asked for often. But where the disk is slow, memory is worth that:
-there the second long read of a blob fills the cache.
+past it, unless it is there already: filling the cache costs up to five times the CPU of reading past it, and
+a backup or a scrub would push out what is asked for often. A long slice that is asked for again fills it.
 """
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 
+from anys3.store.buffers import BUFFER
 from anys3.store.embedded import device
 from anys3.store.embedded.residency import Residency
 
 SHORT_MAX = 4 << 20
 """Bytes of the longest slice that is always read through the cache."""
-_FAST_BYTES_A_S = 1e9
-_REMEMBERED_MAX = 256
+_REMEMBERED_MAX = 2048
+_SPAN = 8 << 20
+"""Bytes that the page cache is asked about at a time."""
+_START_BITS = 24  # of a slice's start in units of 1 MiB: more than an object can have
 
 
-class Experience:
-    """What one process has learned of a disk and of what is read from it. For any thread."""
+class Recent:
+    """The long slices that this process has read of late. For any thread."""
 
     def __init__(self) -> None:
-        self._best = 0.0  # bytes a second
         self._read: OrderedDict[int, None] = OrderedDict()
 
-    def learn(self, count: int, seconds: float) -> None:
-        """Note how long the disk took. Only the best counts: the others may have waited in a queue."""
-        self._best = max(self._best, count / max(seconds, 1e-9))
-
-    def is_worth_keeping(self, blob_id: int) -> bool:
-        """Say whether a long read of a blob should fill the cache, and remember that it was read."""
-        is_again = blob_id in self._read
-        self._read[blob_id] = None
+    def has_seen(self, blob_id: int, start: int) -> bool:
+        """Say whether a slice that begins there was read before, and remember that it is read now."""
+        place = blob_id << _START_BITS | start >> 20
+        if place in self._read:
+            return True
+        self._read[place] = None
         if len(self._read) > _REMEMBERED_MAX:
             self._read.popitem(last=False)
-        return is_again and 0 < self._best < _FAST_BYTES_A_S
+        return False
 
 
 class Passage:
     """How an open blob is read. One read at a time; the descriptor is nobody else's."""
 
-    def __init__(self, descriptor: int, blob_id: int, experience: Experience) -> None:
+    def __init__(self, descriptor: int, blob_id: int, recent: Recent) -> None:
         self._descriptor = descriptor
         self._blob_id = blob_id
-        self._experience = experience
+        self._recent = recent
         self._is_direct = False
-        self._residency: Residency | None = None  # asked before each read past the cache
+        self._may_pass = False
+        self._residency: Residency | None = None
+        self._asked_upto = self._stop = 0
+        self._is_cached = False  # what lies before _asked_upto
+        # We read ahead ourselves, and know what will be wanted: the kernel's guesses cost more than they give.
+        device.expect_random_reads(descriptor)
 
-    def begin(self, length: int) -> None:
-        """Choose the way for a slice of `length` bytes."""
-        self._residency = None
-        if length <= SHORT_MAX:
-            device.expect_random_reads(self._descriptor)
-        elif not self._experience.is_worth_keeping(self._blob_id):
-            self._residency = Residency(self._descriptor)
+    def begin(self, start: int, length: int) -> None:
+        """Choose the way for a slice, which is then read from its start to its end."""
+        self._may_pass = length > SHORT_MAX and not self._recent.has_seen(self._blob_id, start)
+        self._residency = Residency(self._descriptor) if length > BUFFER else None
+        self._asked_upto, self._stop = 0, start + length
+
+    def is_at_hand(self, offset: int) -> bool:
+        """Say whether reading there is a copy from memory only, as far as is known."""
+        if self._residency is None:
+            return False
+        if offset >= self._asked_upto:
+            length = max(min(_SPAN, self._stop - offset), 1)
+            self._is_cached = self._residency.is_cached(offset, length)
+            self._asked_upto = offset + length
+        return self._is_cached
 
     def read(self, memory: memoryview, length: int, offset: int) -> int:
         """Fill `memory` with `length` bytes from `offset` on; return how many there were, perhaps more.
 
         `offset` is a whole page, and so is the memory, up to the next page behind `length`. Raises OSError.
         """
-        residency = self._residency
-        if residency is None or residency.is_cached(offset, length):
+        if not self._may_pass or self.is_at_hand(offset):
             return self.read_through(memory[:length], offset)
         if not self._is_direct:
             self._is_direct = device.set_direct(self._descriptor, is_direct=True)
             if not self._is_direct:
-                self._residency = None
+                self._may_pass = False
                 return self.read_through(memory[:length], offset)
         pages = -(-length // device.PAGE) * device.PAGE
-        begin = time.perf_counter()
         try:
-            got = device.read_at(self._descriptor, memory[:pages], offset)
+            return device.read_at(self._descriptor, memory[:pages], offset)
         except OSError as error:
             # Some file systems take the flag and then want another alignment.
             if not device.is_misaligned(error):
                 raise
-            self._residency = None
+            self._may_pass = False
             return self.read_through(memory[:length], offset)
-        self._experience.learn(got, time.perf_counter() - begin)
-        return got
 
     def read_through(self, memory: memoryview, offset: int) -> int:
         """Fill `memory`, of any length and from any offset, through the page cache."""

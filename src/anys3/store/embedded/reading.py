@@ -51,7 +51,7 @@ class OpenBlob:
         if os.fstat(self.descriptor).st_size != reference.size + self._trailer:
             self.close()
             raise Corrupt(f"blob {reference.id} has another size than its row says")
-        self._passage = Passage(self.descriptor, reference.id, files.experience)
+        self._passage = Passage(self.descriptor, reference.id, files.recent)
 
     def blocks(self, start: int, length: int) -> Iterator[memoryview]:
         """Yield `length` bytes from `start` on, each block verified. Raises Corrupt (CON-08).
@@ -63,7 +63,7 @@ class OpenBlob:
         end = start + length
         first, stop = start // BLOCK, min(-(-end // BLOCK) * BLOCK, self.reference.size)
         sums = self._read_sums(first, -(-stop // BLOCK))
-        self._passage.begin(length)
+        self._passage.begin(start, length)
 
         def fill(buffer: memoryview, base: int) -> None:
             length = min(BUFFER, stop - base)
@@ -80,8 +80,9 @@ class OpenBlob:
                         waited, ahead = ahead, None
                         waited.result()
                         this, other = other, this
-                    if other is not this and base + BUFFER < end:
-                        ahead = THREADS.start(partial(fill, other, base + BUFFER))
+                    behind = base + BUFFER
+                    if other is not this and behind < end and not self._passage.is_at_hand(behind):
+                        ahead = THREADS.start(partial(fill, other, behind))
                     yield this[max(start - base, 0) : min(end - base, BUFFER)]
             finally:
                 if ahead is not None:  # nobody wants it any more, but its thread writes to the buffer
