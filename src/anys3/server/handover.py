@@ -6,40 +6,28 @@ One copy from the kernel into a reused page-aligned buffer, no parser, no loop: 
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import select
 import socket
-from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from anys3.protocol.http import Content
 from anys3.server import platform
 from anys3.spec.errors import S3Error
+from anys3.store.beside import Started, Threads
+from anys3.store.buffers import BUFFER, BUFFERS
 
-BUFFER_SIZE = 1 << 20
 _LOW_WATER = 256 << 10
-_KEPT_BUFFERS = 16
+_CONSUMERS = Threads()
+"""They do what a body's bytes are for, while the transfer's own thread receives the next ones.
 
-_free: deque[mmap.mmap] = deque()
+Not the threads that the store writes with: for those a consumer may have to wait.
+"""
 
 
 class SendStalled(ConnectionError):
     """The client took no byte of the answer in time."""
-
-
-def take_buffer() -> mmap.mmap:
-    """Return a page-aligned buffer of BUFFER_SIZE bytes, for one user at a time."""
-    try:
-        return _free.pop()
-    except IndexError:
-        return mmap.mmap(-1, BUFFER_SIZE)
-
-
-def give_back(buffer: mmap.mmap) -> None:
-    """Let the next transfer use `buffer`."""
-    if len(_free) < _KEPT_BUFFERS:
-        _free.append(buffer)
 
 
 def duplicate(fileno: int) -> socket.socket:
@@ -67,35 +55,35 @@ class Transfer:
     def receive(
         self, first: Iterable[bytes], rest: int, consume: Callable[[memoryview], None], timeout_s: float
     ) -> None:
-        """Consume the pieces `first`, then `rest` bytes from the socket, in blocks of BUFFER_SIZE.
+        """Consume the pieces `first`, then `rest` bytes from the socket, in blocks of BUFFER bytes.
 
-        Raises S3Error IncompleteBody (HTTP-10), RequestTimeout (HTTP-23), and what `consume` raises.
+        A block is consumed in a thread of its own while the next one is received, if there is memory to
+        spare. Raises S3Error IncompleteBody (HTTP-10), RequestTimeout (HTTP-23), and what `consume` raises.
         """
-        buffer = take_buffer()
-        view = memoryview(buffer)
+        blocks = _Blocks(consume, wants_spare=rest > BUFFER)
         try:
             with _low_water(self.sock) as set_low_water:
                 filled = 0
                 for piece in first:
-                    filled = _append(view, filled, piece, consume)
+                    filled = _append(blocks, filled, piece)
                 poll = select.poll()
                 poll.register(self.sock, select.POLLIN)
                 while rest:
-                    want = min(BUFFER_SIZE, filled + rest)
+                    want = min(BUFFER, filled + rest)
                     while filled < want:
-                        got = _receive(self.sock, view[filled:want], poll, set_low_water, timeout_s)
+                        got = _receive(self.sock, blocks.view[filled:want], poll, set_low_water, timeout_s)
                         filled += got
                         rest -= got
                         self.moved += got
-                    if filled == BUFFER_SIZE:
-                        consume(view)
+                    if filled == BUFFER:
+                        blocks.consume(filled)
                         filled = 0
                 if filled:
-                    consume(view[:filled])
+                    blocks.consume(filled)
+                blocks.settle()
         finally:
-            view.release()
             self.sock.close()
-            give_back(buffer)
+            blocks.close()
 
     def send(self, head: bytes, content: Content, timeout_s: float) -> None:
         """Send `head` and the whole content. Raises ConnectionError, and what reading it raises."""
@@ -120,16 +108,52 @@ class Transfer:
             self.sock.close()
 
 
-def _append(view: memoryview, filled: int, piece: bytes, consume: Callable[[memoryview], None]) -> int:
-    """Put `piece` into the buffer, consuming it whenever it is full; return how much it holds."""
+class _Blocks:
+    """Blocks that are filled one after the other, and consumed in their order."""
+
+    def __init__(self, consume: Callable[[memoryview], None], *, wants_spare: bool) -> None:
+        self._consume = consume
+        self._buffer = BUFFERS.take()
+        self._spare = BUFFERS.take_spare() if wants_spare else None
+        self.view = memoryview(self._buffer)
+        """The block to fill."""
+        self._other = None if self._spare is None else memoryview(self._spare)
+        self._under_way: Started[None] | None = None
+
+    def consume(self, count: int) -> None:
+        """Let the first `count` bytes be consumed; `view` is to be filled anew. Raises what consuming raised."""
+        if self._other is None:
+            self._consume(self.view[:count])
+            return
+        self.settle()
+        self._under_way = _CONSUMERS.start(partial(self._consume, self.view[:count]))
+        self.view, self._other = self._other, self.view
+
+    def settle(self) -> None:
+        """Wait for the end of what is consumed. Raises what that raised."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.result()
+
+    def close(self) -> None:
+        """Give the memory back, once nobody uses it."""
+        with contextlib.suppress(Exception):
+            self.settle()
+        BUFFERS.give(self._buffer)
+        if self._spare is not None:
+            BUFFERS.give_spare(self._spare)
+
+
+def _append(blocks: _Blocks, filled: int, piece: bytes) -> int:
+    """Put `piece` into the block, consuming each that is full; return how much the last one holds."""
     start = 0
     while start < len(piece):
-        count = min(len(piece) - start, BUFFER_SIZE - filled)
-        view[filled : filled + count] = piece[start : start + count]
+        count = min(len(piece) - start, BUFFER - filled)
+        blocks.view[filled : filled + count] = piece[start : start + count]
         start += count
         filled += count
-        if filled == BUFFER_SIZE:
-            consume(view)
+        if filled == BUFFER:
+            blocks.consume(filled)
             filled = 0
     return filled
 

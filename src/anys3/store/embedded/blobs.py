@@ -17,8 +17,10 @@ import struct
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from anys3.store.beside import THREADS, Started
 from anys3.store.buffers import BUFFER, BUFFERS
 from anys3.store.embedded import device
 from anys3.store.embedded.directory import explain
@@ -148,6 +150,8 @@ class BlobWriter:
         self._length = length
         self._inline_max = inline_max
         self._buffer: mmap.mmap | None = BUFFERS.take()
+        self._spare: mmap.mmap | None = None
+        self._under_way: Started[None] | None = None  # a thread writes the spare buffer
         self._filled = 0
         self._offset = 0  # bytes in the file
         self._descriptor = -1
@@ -166,7 +170,7 @@ class BlobWriter:
         while len(view):
             room = BUFFER - self._filled
             if room == 0:
-                self._flush(BUFFER)
+                buffer = self._flush(buffer)
                 room = BUFFER
             piece = view[:room]
             buffer[self._filled : self._filled + len(piece)] = piece
@@ -197,21 +201,22 @@ class BlobWriter:
 
     def _seal(self, buffer: mmap.mmap, size: int) -> Written:
         """Write what is left, the table and the footer; sync; give the final name."""
-        self._sum_up(self._filled)
+        self._settle()
+        self._sum_up(buffer, self._filled)
         table = struct.pack(f">{len(self._table)}I", *self._table)
         reference_crc = crc32(table)
         trailer = memoryview(table + FOOTER.pack(MAGIC, VERSION, 0, BLOCK, size, reference_crc))
         total = size + len(trailer)
         while trailer:
             if self._filled == BUFFER:
-                self._put(BUFFER)
+                self._put(buffer, BUFFER)
             piece = trailer[: BUFFER - self._filled]
             buffer[self._filled : self._filled + len(piece)] = piece
             self._filled += len(piece)
             trailer = trailer[len(piece) :]
         if self._is_direct:
             self._filled = -(-self._filled // device.PAGE) * device.PAGE
-        self._put(self._filled)
+        self._put(buffer, self._filled)
         os.truncate(self._descriptor, total)
         if not self._files.is_relaxed:
             device.sync_file(self._descriptor)
@@ -220,36 +225,59 @@ class BlobWriter:
         assert self._incoming is not None
         return self._files.publish(Reference(BLOB, self._id, size, reference_crc), self._incoming)
 
-    def _flush(self, length: int) -> None:
-        self._sum_up(length)
+    def _flush(self, buffer: mmap.mmap) -> mmap.mmap:
+        """Write a full buffer, in a thread if there is memory to spare; return one to go on with."""
         try:
-            self._put(length)
+            self._settle()
+            if self._descriptor < 0:
+                self._create()
+                self._spare = BUFFERS.take_spare()
+            if self._spare is None:
+                self._sum_up(buffer, BUFFER)
+                self._put(buffer, BUFFER)
+                return buffer
         except OSError as error:
             self.discard()
             raise explain(error, self._files.incoming) from error
+        self._under_way = THREADS.start(partial(self._write_beside, buffer, self._offset))
+        self._offset += BUFFER
+        self._filled = 0
+        self._buffer, self._spare = self._spare, buffer
+        return self._buffer
 
-    def _sum_up(self, length: int) -> None:
+    def _write_beside(self, buffer: mmap.mmap, offset: int) -> None:
+        self._sum_up(buffer, BUFFER)
+        self._write_out(buffer, BUFFER, offset)
+
+    def _settle(self) -> None:
+        """Wait for the thread that writes. Raises OSError if it could not."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.result()
+
+    def _sum_up(self, buffer: mmap.mmap, length: int) -> None:
         """Add the checksums of the buffer's blocks; the buffer begins on a block's border."""
-        assert self._buffer is not None
-        with memoryview(self._buffer) as view:
+        with memoryview(buffer) as view:
             for at in range(0, length, BLOCK):
                 self._table.append(crc32(view[at : min(at + BLOCK, length)]))
 
-    def _put(self, length: int) -> None:
+    def _put(self, buffer: mmap.mmap, length: int) -> None:
         """Write the buffer's first `length` bytes behind what the file has."""
         if self._descriptor < 0:
             self._create()
-        assert self._buffer is not None
-        with memoryview(self._buffer) as view:
-            try:
-                device.write_at(self._descriptor, view[:length], self._offset)
-            except OSError as error:
-                # Some file systems take the flag and then want another alignment.
-                if error.errno != errno.EINVAL or not device.drop_direct(self._descriptor):
-                    raise
-                device.write_at(self._descriptor, view[:length], self._offset)
+        self._write_out(buffer, length, self._offset)
         self._offset += length
         self._filled = 0
+
+    def _write_out(self, buffer: mmap.mmap, length: int, offset: int) -> None:
+        with memoryview(buffer) as view:
+            try:
+                device.write_at(self._descriptor, view[:length], offset)
+            except OSError as error:
+                # Some file systems take the flag and then want another alignment.
+                if not device.is_misaligned(error) or not device.drop_direct(self._descriptor):
+                    raise
+                device.write_at(self._descriptor, view[:length], offset)
 
     def _create(self) -> None:
         self._id, self._incoming = self._files.new()
@@ -260,6 +288,8 @@ class BlobWriter:
 
     def discard(self) -> None:
         """Forget the bytes. Idempotent; does nothing after a commit has named the content."""
+        with contextlib.suppress(OSError):
+            self._settle()
         self._let_go()
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -274,6 +304,9 @@ class BlobWriter:
         if self._buffer is not None:
             BUFFERS.give(self._buffer)
             self._buffer = None
+        if self._spare is not None:
+            BUFFERS.give_spare(self._spare)
+            self._spare = None
 
     def __del__(self) -> None:
         if self._written is None:
