@@ -259,7 +259,6 @@ def patched(sentence: str, target: str, replacement: Any) -> Breakage:
         finally:
             # What a broken server has read of an Authorization header must not be known to a whole one.
             claims._claims.clear()
-            claims._signers.clear()
 
     return Breakage(sentence, enter)
 

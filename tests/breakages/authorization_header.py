@@ -27,10 +27,7 @@ from tests.broken_servers import (
 )
 
 NORMAL_ORDER = re.compile(rb"\S+ Credential=[^ ]+, ?SignedHeaders=[^ ]+, ?Signature=[0-9a-f]+")
-NOTHING_CACHED = (
-    patched("", "anys3.protocol.claims._signers", {}),
-    patched("", "anys3.protocol.claims._claims", {}),
-)
+NOTHING_CACHED = (patched("", "anys3.protocol.claims._claims", {}),)
 compare = claims._compare
 getter = sigv4._getter
 

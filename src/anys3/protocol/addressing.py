@@ -8,6 +8,8 @@ from anys3.protocol.names import is_utf8
 from anys3.spec.errors import S3Error
 
 _SERVICE = Target(None, None)
+_new = tuple.__new__
+"""Makes a named tuple in a third of the time that calling its class takes."""
 
 
 def parse(path: bytes, host: bytes, domains: tuple[bytes, ...]) -> Target:
@@ -25,19 +27,20 @@ def parse(path: bytes, host: bytes, domains: tuple[bytes, ...]) -> Target:
         InvalidURI: a broken escape, or not UTF-8 (KEY-12).
         InvalidBucketName: an empty one (`//k`).
     """  # noqa: D301 (the backslashes are the example's)
-    if not path.startswith(b"/"):
+    if path[:1] != b"/":
         raise S3Error("InvalidURI")
     if domains:
         bucket = _bucket_of_host(host, domains)
         if bucket is not None:
             return Target(bucket, _decode(path[1:]) or None, is_virtual_host=True)
-    if path == b"/":
+    _, _, rest = path.partition(b"/")
+    if not rest:
         return _SERVICE
-    name, _, key = path[1:].partition(b"/")
+    name, _, key = rest.partition(b"/")
     if not name:
         raise S3Error("InvalidBucketName", BucketName="")
     if b"%" not in path and path.isascii():
-        return Target(name.decode(), key or None)
+        return _new(Target, (name.decode(), key or None, False))
     return Target(_decode(name).decode(), _decode(key) or None)
 
 

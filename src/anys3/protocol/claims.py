@@ -134,7 +134,6 @@ class AnonymousClaim(Claim):
 ANONYMOUS_CLAIM = AnonymousClaim(None, "anonymous")
 
 _claims: dict[bytes, HeaderClaim] = {}
-_signers: dict[tuple[bytes, str], Signer] = {}
 
 
 def known_claim(prefix: bytes) -> HeaderClaim | None:
@@ -174,7 +173,7 @@ class HeaderClaim(ScopedClaim):
     Claims with a prefix are shared by all requests that begin so: the signature is the request's.
     """
 
-    __slots__ = ("prefix",)
+    __slots__ = ("_proven", "prefix")
 
     def __init__(
         self,
@@ -188,6 +187,8 @@ class HeaderClaim(ScopedClaim):
         """Hold what was sent."""
         super().__init__("header", access_key_id, day, region, signed_headers, signature)
         self.prefix = prefix
+        self._proven: tuple[str, Signer] | None = None
+        """The secret of the last proof, and what signs with it."""
 
     def prove(
         self,
@@ -221,16 +222,18 @@ class HeaderClaim(ScopedClaim):
             raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
         prefix = self.prefix
         secret = key.secret_access_key
-        known = _signers.get((prefix, secret)) if prefix is not None else None
-        signer = known or self.signer(secret)
+        proven = self._proven
+        # A key that was read anew has another secret object: then the signer is made anew, too.
+        signer = proven[1] if proven is not None and proven[0] is secret else self.signer(secret)
         signature = self.signature if prefix is None else headers[b"authorization"][-SIGNATURE_LENGTH:]
         # Every signed x-amz-* header is there (or `values` fails), so one more means one unsigned (AUTH-04).
         if b"\n".join(headers).count(b"x-amz-") != signer.amz_count:
             _check_all_signed(headers, signer.names)
         query = canonical_query(request.query) if request.query else b""
         _compare(self, signer, request, query, payload_hash, amz_date, signature)
-        if known is None and prefix is not None:
-            _remember(self, prefix, secret, signer)
+        if prefix is not None and (proven is None or proven[1] is not signer):
+            self._proven = (secret, signer)
+            _remember(self, prefix)
         if payload_hash == EMPTY_SHA256:
             return _EMPTY_PROOF
         if payload_hash.startswith(_SIGNED_CHUNKS):
@@ -238,15 +241,13 @@ class HeaderClaim(ScopedClaim):
         return Proof(payload_hash)
 
 
-def _remember(claim: HeaderClaim, prefix: bytes, secret: str, signer: Signer) -> None:
-    """Keep what was worked out. Only after a proof: strangers cannot fill or flush the cache."""
+def _remember(claim: HeaderClaim, prefix: bytes) -> None:
+    """Keep a claim with what was worked out. Only after a proof: strangers can't fill or flush the cache."""
     if len(prefix) > _MAX_CACHED_PREFIX:
         return
-    if len(_signers) >= _MAX_CACHED:
-        _signers.clear()
+    if len(_claims) >= _MAX_CACHED:
         _claims.clear()
     _claims[prefix] = claim
-    _signers[prefix, secret] = signer
 
 
 def _compare(

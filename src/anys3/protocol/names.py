@@ -43,6 +43,8 @@ def check_key(key: bytes) -> None:
         InvalidArgument: empty, or holds NUL (KEY-11).
         InvalidURI: not UTF-8 (KEY-12).
     """
+    if 0 < len(key) <= MAX_KEY_BYTES and b"\0" not in key and key.isascii():
+        return
     if len(key) > MAX_KEY_BYTES:
         raise S3Error("KeyTooLongError", Size=str(len(key)), MaxSizeAllowed=str(MAX_KEY_BYTES))
     if not key or b"\0" in key:

@@ -105,13 +105,17 @@ class Application:
         if proof.signed_query_headers:
             request.headers.update(proof.signed_query_headers)
         operation = self._router.resolve(request.method, target, query, request.headers)
+        bucket = None
         if target.bucket is not None:
-            names.check_bucket_name(target.bucket, is_new=False)
+            bucket = self._buckets.get(target.bucket)
+            if bucket is None:  # the name of a known one was checked
+                names.check_bucket_name(target.bucket, is_new=False)
+                bucket = await self.find_bucket(target.bucket)
         if operation.body == "form":
             target, form = forms.check_form(request, form, target, int(now))
         if target.key is not None:
             names.check_key(target.key)
-        row = await self._authorize(identity, operation, target)
+        row = _authorize(identity, operation, target, bucket)
         plan = payload.plan(_payload_headers(operation, request), proof, operation.body != "none")
         want = binding.bind(operation, request, query)
         call = Call(
@@ -150,35 +154,6 @@ class Application:
                     error.message = f"{error.message} {reason}"
             raise
         return (ANONYMOUS if claim.access_key_id is None else Identity(key)), proof
-
-    async def _authorize(self, identity: Identity, operation: Operation, target: Target) -> Bucket | None:
-        """Return the bucket's row if the caller may do this there.
-
-        Raises S3Error AccessDenied (AUTH-12, AUTH-17), NoSuchBucket (ERR-02). A caller without a valid
-        signature learns nothing of what exists (ERR-04).
-        """
-        permission = operation.permission
-        bucket = None
-        if target.bucket is not None:
-            bucket = self._buckets.get(target.bucket) or await self.find_bucket(target.bucket)
-        if permission == "none":
-            return bucket
-        key = identity.key
-        if key is None:
-            if bucket is not None and bucket.is_public and operation.anonymous == "public":
-                return bucket
-            raise S3Error("AccessDenied", log="anonymous")
-        if permission == "list-buckets":
-            return None
-        if permission == "create-bucket":
-            if key.is_root or key.may_create_buckets:
-                return None
-            raise S3Error("AccessDenied", log="the key was not made with --create-buckets")
-        if bucket is None:
-            raise S3Error("NoSuchBucket", BucketName=target.bucket or "")
-        if not may(key, bucket, permission):
-            raise S3Error("AccessDenied", log=f"the key has no {permission} grant on {bucket.name!r}")
-        return bucket
 
     async def find_key(self, access_key_id: str) -> AccessKey | None:
         """Return an access key, as it was when the request came or later."""
@@ -235,6 +210,35 @@ class Application:
         rules = rules_of(bucket)
         if rules:
             answer.headers += cors.actual(rules, request.headers[b"origin"], request.method)
+
+
+def _authorize(
+    identity: Identity, operation: Operation, target: Target, bucket: Bucket | None
+) -> Bucket | None:
+    """Return the bucket's row, None if there is or shall be none, if the caller may do this there.
+
+    Raises S3Error AccessDenied (AUTH-12, AUTH-17), NoSuchBucket (ERR-02). A caller without a valid
+    signature learns nothing of what exists (ERR-04).
+    """
+    permission = operation.permission
+    if permission == "none":
+        return bucket
+    key = identity.key
+    if key is None:
+        if bucket is not None and bucket.is_public and operation.anonymous == "public":
+            return bucket
+        raise S3Error("AccessDenied", log="anonymous")
+    if permission == "list-buckets":
+        return None
+    if permission == "create-bucket":
+        if key.is_root or key.may_create_buckets:
+            return None
+        raise S3Error("AccessDenied", log="the key was not made with --create-buckets")
+    if bucket is None:
+        raise S3Error("NoSuchBucket", BucketName=target.bucket or "")
+    if not may(key, bucket, permission):
+        raise S3Error("AccessDenied", log=f"the key has no {permission} grant on {bucket.name!r}")
+    return bucket
 
 
 def _payload_headers(operation: Operation, request: Request) -> Mapping[bytes, bytes]:

@@ -46,6 +46,8 @@ class Connections:
         self.open: set[HttpProtocol] = set()
         self.active = 0
         """Requests that are being handled or answered."""
+        self.unchecked_max = min(limits.target_max, limits.header_section_max)
+        """A read of so few bytes can't hold a head beyond the limits."""
         self.is_draining = False
         self.date = DateLine()
         self._view = memoryview(bytearray(limits.receive_buffer))

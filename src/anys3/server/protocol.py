@@ -29,12 +29,12 @@ from anys3.wire.encoding import encode_error
 
 IDLE, HEAD, BODY, LINGER = range(4)
 
+_ENDED = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 _HAND_OVER_MIN = 256 << 10
 _REPEATED_MAX = 100
 _PARTIAL_SLACK = 4096
-_UNCHECKED_MAX = 4096
 _UNCHECKED_HEADERS = 64
-"""A head that came whole in a read of that size, and has no more headers, is within all limits."""
+"""A head of no more headers that came whole in one read of `Connections.unchecked_max` is within all limits."""
 
 
 class HttpProtocol(asyncio.BufferedProtocol):
@@ -155,8 +155,11 @@ class HttpProtocol(asyncio.BufferedProtocol):
         if phase == LINGER or (self._is_last and (phase == IDLE or self._is_unreadable)):
             self._drop(count)
             return
-        self._is_bulk = count > _UNCHECKED_MAX
-        self._feed(self._view[:count])
+        self._is_bulk = count > self.connections.unchecked_max
+        try:
+            self._parser.feed_data(self._view[:count])
+        except _ENDED as error:
+            self._interrupted(error, self._view[:count])
         if self._queue and not self._is_busy:
             self._next()
         if self._phase:
@@ -246,7 +249,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         else:
             self._request = request
         if b"upgrade" in headers and parser.should_upgrade():
-            # llhttp stops after this head, body or not: `_feed` goes on with another parser.
+            # llhttp ends after this head, body or not: `_interrupted` goes on with another parser.
             self._upgraded = (self._request, self._incoming)
             self._request = self._incoming = None
 
@@ -279,26 +282,23 @@ class HttpProtocol(asyncio.BufferedProtocol):
     # --- parsing --------------------------------------------------------------------------------------
 
     def _feed(self, data: memoryview) -> None:
-        rest = self._parse(data)
-        while rest is not None:
-            is_going_on = self._ignore_upgrade()
-            rest = self._parse(rest) if is_going_on and rest else None
-
-    def _parse(self, data: memoryview) -> memoryview | None:
-        """Parse; return what is left if the parser ends at a head with Upgrade."""
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            return data[upgrade.args[0] :]
-        except httptools.HttpParserCallbackError as error:
-            self._stopped(error.__context__)
-        except httptools.HttpParserInvalidURLError:
-            self._stopped(refusal("InvalidURI"))
-        except httptools.HttpParserInvalidMethodError:
-            self._stopped(refusal("BadRequest", "The request does not begin with a method of HTTP."))
-        except httptools.HttpParserError as error:
-            self._stopped(refusal("BadRequest", f"The request is not HTTP: {error}."))
-        return None
+        except _ENDED as error:
+            self._interrupted(error, data)
+
+    def _interrupted(self, error: Exception, data: memoryview) -> None:
+        """Go on behind a head with Upgrade, where llhttp ends; refuse anything else that it ended at."""
+        while isinstance(error, httptools.HttpParserUpgrade):
+            data = data[error.args[0] :]
+            if not self._ignore_upgrade() or not data:
+                return
+            try:
+                self._parser.feed_data(data)
+                return
+            except _ENDED as another:
+                error = another
+        self._stopped(_reason(error))
 
     def _stopped(self, reason: BaseException | None) -> None:
         """Refuse what the parser stopped at."""
@@ -733,6 +733,17 @@ class HttpProtocol(asyncio.BufferedProtocol):
     def lend(self, transfer: Transfer | None) -> None:
         """Note which thread sends."""
         self._transfer = transfer
+
+
+def _reason(error: Exception) -> BaseException | None:
+    """Return what to refuse a message with, or what a callback raised, for an error of the parser."""
+    if isinstance(error, httptools.HttpParserCallbackError):
+        return error.__context__
+    if isinstance(error, httptools.HttpParserInvalidURLError):
+        return refusal("InvalidURI")
+    if isinstance(error, httptools.HttpParserInvalidMethodError):
+        return refusal("BadRequest", "The request does not begin with a method of HTTP.")
+    return refusal("BadRequest", f"The request is not HTTP: {error}.")
 
 
 def _length(request: Request | None) -> int:

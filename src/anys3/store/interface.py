@@ -116,8 +116,7 @@ Expectation = Absent | Present | Matches | Unchanged
 # --- changes ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PutEntry:
+class PutEntry(NamedTuple):
     """Publish an object. `entry.content` is what a ContentWriter, `copy_content` or bytes gave.
 
     `content` is inline bytes (at most `Store.inline_max` of them), a finished ContentWriter's result, or
@@ -129,8 +128,7 @@ class PutEntry:
     content: object
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteEntry:
+class DeleteEntry(NamedTuple):
     """Remove an object if it exists. Repeatable: removing an absent one is no error."""
 
     key: bytes
@@ -182,8 +180,7 @@ class AbortUpload:
 Change = PutEntry | DeleteEntry | PutUpload | PutPart | CompleteUpload | AbortUpload
 
 
-@dataclass(frozen=True, slots=True)
-class Mutation:
+class Mutation(NamedTuple):
     """All expectations hold and all changes happen, or nothing happens. The bucket must still exist."""
 
     bucket: Bucket

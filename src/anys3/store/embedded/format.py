@@ -69,6 +69,8 @@ _CODES = {
 _KINDS_OF_CHECKSUM = {code: kind for kind, code in _CODES.items()}
 
 pack_id = _ID.pack
+_new = tuple.__new__
+"""Makes a named tuple in a third of the time that calling its class takes: rows are read at every request."""
 crc32 = isal_zlib.crc32
 
 
@@ -137,21 +139,24 @@ def decode_entry(raw: bytes) -> Entry:
     checksum = None
     if code:
         algorithm, type_ = _KINDS_OF_CHECKSUM[code]
-        checksum = Checksum(algorithm, type_, raw[after : after + value].decode())
+        checksum = _new(Checksum, (algorithm, type_, raw[after : after + value].decode()))
     rest = after + value
-    return Entry(
-        size,
-        modified_ms,
-        raw[end:after].decode(),
-        raw[at:end],
-        raw[end - stored : end],
-        raw[_ENTRY_SIZE:at],
-        checksum,
-        _tags(raw[rest + upload_id :]) if tags else (),
-        part_count,
-        raw[rest : rest + upload_id].decode() if upload_id else "",
-        sequence,
-        Reference(kind, content_id, size, crc),
+    return _new(
+        Entry,
+        (
+            size,
+            modified_ms,
+            raw[end:after].decode(),
+            raw[at:end],
+            raw[end - stored : end],
+            raw[_ENTRY_SIZE:at],
+            checksum,
+            _tags(raw[rest + upload_id :]) if tags else (),
+            part_count,
+            raw[rest : rest + upload_id].decode() if upload_id else "",
+            sequence,
+            _new(Reference, (kind, content_id, size, crc)),
+        ),
     )
 
 
