@@ -108,6 +108,7 @@ class Stage:
     seeded: set[str] = field(default_factory=set)
     uploads: dict[tuple[int, int], str] = field(default_factory=dict)
     etags: dict[tuple[int, int], str] = field(default_factory=dict)
+    entries: dict[str, int] = field(default_factory=dict)
 
     def request(
         self,

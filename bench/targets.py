@@ -20,6 +20,8 @@ from bench.peers.running import Running, answers, free_ports
 from bench.signing import Signer
 
 SERVER_CORE, CLIENT_CORE = frozenset({0}), frozenset({1})
+NEEDS = {"s3rver": {"NODE_OPTIONS": "--openssl-legacy-provider"}}
+"""Without it, s3rver answers 500 to a ListObjectsV2 that is truncated: it encrypts tokens with DES."""
 OPTIONS = """\
 anys3                 this checkout, its defaults, one worker: every write is on the disk before its answer
 anys3:relaxed         the same with --durability relaxed: for comparison with peers that do not sync
@@ -90,6 +92,21 @@ def pinned(cores: frozenset[int] | None) -> Iterator[None]:
 
 
 @contextmanager
+def _helped(name: str) -> Iterator[None]:
+    """Set what a peer needs in its environment to run here at all, while it is started."""
+    more = NEEDS.get(name, {})
+    before = {variable: os.environ.get(variable) for variable in more}
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for variable, value in before.items():
+            os.environ.pop(variable, None)
+            if value is not None:
+                os.environ[variable] = value
+
+
+@contextmanager
 def start(name: str, *, tls: bool = False, pids: tuple[int, ...] = ()) -> Iterator[Target]:
     """Start a target in a fresh directory on a free loopback port; ends it with the block.
 
@@ -109,7 +126,7 @@ def start(name: str, *, tls: bool = False, pids: tuple[int, ...] = ()) -> Iterat
     else:
         cores = cores_for(1)
         with ExitStack() as stack:
-            with pinned(cores[0]):
+            with pinned(cores[0]), _helped(name):
                 peer = stack.enter_context(peers.start(name, tls=tls))
             parts = urlsplit(peer.endpoint)
             endpoint = f"{parts.scheme}://127.0.0.1:{parts.port}"

@@ -273,7 +273,7 @@ def _row(
         connections=connections,
         target=seat.stage.target.name,
         op_bytes=op_bytes,
-        op_keys=workload.op_keys,
+        op_keys=seat.stage.entries.get(workload.name, workload.op_keys),
         operations=sum(each.operations for each in made),
         rate=spread(each.rate for each in made),
         bytes_rate=spread(each.rate * op_bytes for each in made) if op_bytes else None,
@@ -293,8 +293,18 @@ def _row(
         share_of=share[1],
         oddities=_summed(each.oddities for each in made),
         sample=next((each.sample for each in made if each.sample), ""),
-        note=seat.note,
+        note=seat.note or _note(workload, seat),
         rounds=made,
+    )
+
+
+def _note(workload: Workload, seat: Seat) -> str:
+    """Return what a reader must know to compare a row with the others."""
+    held = seat.stage.entries.get(workload.name, workload.op_keys)
+    return (
+        f"a page holds {held} entries, where {workload.op_keys} were asked for"
+        if held != workload.op_keys
+        else ""
     )
 
 
