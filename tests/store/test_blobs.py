@@ -78,7 +78,7 @@ def test_without_memory_to_spare_the_same_is_written_in_turn(files: Files, size:
 
 def test_a_discarded_writer_leaves_no_file_and_keeps_no_memory(files: Files) -> None:
     before = count_of_spares()
-    for _ in range(3 * before):
+    for _ in range(60):
         writer = BlobWriter(files, len(BYTES), 0)
         writer.write(BYTES)
         writer.discard()
@@ -114,7 +114,7 @@ def test_many_writers_at_once_do_not_mix_their_bytes(files: Files) -> None:
     def work(number: int) -> None:
         found[number] = write(files, len(BYTES) - number, 65_521 + number, None)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(2 * before)]
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:

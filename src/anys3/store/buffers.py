@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import os
+import sys
 import threading
 
 BUFFER = 1 << 20
@@ -14,12 +16,13 @@ class Buffers:
 
     What a transfer can't do without is always there: how many transfers there are is bounded elsewhere.
     Spare ones, for work that overlaps, are `spares_max` at most; without one a transfer takes turns with
-    itself. `kept` unused buffers stay for the next transfer.
+    itself, which costs less where other transfers keep the cores busy anyway. `kept` unused buffers stay for
+    the next transfer.
     """
 
-    def __init__(self, kept: int = 32, spares_max: int = 24) -> None:
-        self._kept = kept
+    def __init__(self, spares_max: int, kept: int = 32) -> None:
         self._spares = spares_max
+        self._kept = kept
         self._lock = threading.Lock()
         self._free: list[mmap.mmap] = []
 
@@ -50,4 +53,12 @@ class Buffers:
             self._spares += 1
 
 
-BUFFERS = Buffers()
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if sys.platform.startswith("linux"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# An upload overlaps with two of them, a download with one.
+BUFFERS = Buffers(spares_max=min(max(2 * _cores(), 4), 16))
