@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DIR ?= data
 WORKERS ?= 2
 
-.PHONY: serve test lint test-unit test-interop docs costs clean
+.PHONY: serve test lint test-unit test-interop docs costs bench-smoke clean
 
 serve: $(VENV)/installed
 	$(BIN)/anys3 serve $(DIR)
@@ -32,6 +32,10 @@ docs: $(VENV)/installed-dev
 # What each check sends, for `anys3 check --plan`.
 costs: $(VENV)/installed-dev
 	$(BIN)/python -m bench.check_costs
+
+# CPU of small operations beside their budgets (bench/budget.toml) and the parent commit; by hand, before a release.
+bench-smoke: $(VENV)/installed-dev
+	$(BIN)/python -m bench.smoke
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
