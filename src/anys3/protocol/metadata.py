@@ -23,6 +23,7 @@ _CONTENT_HEADERS = (
     (b"content-language", b"Content-Language: %b\r\n"),
     (b"expires", b"Expires: %b\r\n"),
 )
+_DEFAULT_LINE = b"Content-Type: %b\r\n" % DEFAULT_CONTENT_TYPE
 _CANONICAL = {
     name.lower(): name
     for name in (
@@ -59,6 +60,8 @@ def stored_lines(content_headers: Mapping[bytes, bytes], metadata: Mapping[bytes
         InvalidArgument: control characters in a value, or a name that is no header name.
         MetadataTooLarge: names and values of the metadata, as sent, exceed 2 KB (META-02).
     """
+    if not metadata and _CANONICAL.keys().isdisjoint(content_headers):
+        return _DEFAULT_LINE
     content_type = content_headers.get(b"content-type") or DEFAULT_CONTENT_TYPE
     lines = [b"Content-Type: %b\r\n" % content_type]
     for name, line in _CONTENT_HEADERS:

@@ -47,6 +47,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         "_fileno",
         "_good_host",
         "_handle",
+        "_handled",
         "_headers",
         "_incoming",
         "_is_bulk",
@@ -105,6 +106,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._queue: deque[tuple[Request, Answer | None]] = deque()
         self._is_busy = False  # a request is handled or answered
         self._driver: Driver | None = None
+        self._handled: Request | None = None  # its handler has suspended
         self._transfer: Transfer | None = None
         self._is_last = False  # no further message will be read
         self._is_http10 = False
@@ -441,15 +443,16 @@ class HttpProtocol(asyncio.BufferedProtocol):
         except BaseException as error:  # noqa: BLE001  (told as InternalError)
             self._answer(request, self._failed(request, error))
         else:
-            self._driver = Driver(coroutine, awaited, self._handled(request), self.connections.loop)
+            self._handled = request
+            self._driver = Driver(coroutine, awaited, self._handler_ended, self.connections.loop)
 
-    def _handled(self, request: Request) -> Callable[[Any, BaseException | None], None]:
-        def done(answer: Any, error: BaseException | None) -> None:
-            self._driver = None
-            self._answer(request, answer if error is None else self._failed(request, error))
-            self._proceed()
-
-        return done
+    def _handler_ended(self, answer: Any, error: BaseException | None) -> None:
+        """Answer the request whose handler had suspended."""
+        request = self._handled
+        assert request is not None
+        self._handled = self._driver = None
+        self._answer(request, answer if error is None else self._failed(request, error))
+        self._proceed()
 
     def _failed(self, request: Request, error: BaseException) -> Answer:
         """Return InternalError, and log what happened."""
