@@ -128,6 +128,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         help="a process of the target given by URL; may be repeated",
     )
+    run.add_argument("--unpinned", action="store_true", help="let servers and client run on any core")
     run.add_argument("--no-syncs", action="store_true", help="leave out the pass under strace")
     run.add_argument(
         "--keys",
@@ -215,6 +216,7 @@ def _run(asked: argparse.Namespace) -> int:
         pids=tuple(asked.pid or ()),
         sizes=_sizes(asked),
         counts_syncs=not asked.no_syncs,
+        is_pinned=not asked.unpinned,
         command="python -m bench " + shlex.join(sys.argv[1:]),
     )
     record = Turns(plan).run()

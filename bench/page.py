@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.plots import Bar, Line, bars, lines
 from bench.record import Record, Row
-from bench.summary import Spread
+from bench.summary import Spread, middle
 from bench.text import connections_of, main_figures, number, oddities, stored, units
 
 
@@ -179,16 +179,16 @@ def _table(rows: Sequence[Row], record: Record, rate: str, cpu: str) -> list[str
 
 def _line(row: Row, rate: Spread | None, cpu: Spread | None, own: str) -> str:
     cells = [
-        number(rate and rate.median),
+        number(middle(rate)),
         _range(rate),
-        *(number(value and value.median) for value in (row.p50_ms, row.p99_ms, row.p999_ms)),
-        "not seen" if rate and not cpu else number(cpu and cpu.median),
+        *(number(middle(value)) for value in (row.p50_ms, row.p99_ms, row.p999_ms)),
+        "not seen" if rate and not cpu else number(middle(cpu)),
         _range(cpu),
-        number(row.client_cpu_us and row.client_cpu_us.median),
+        number(middle(row.client_cpu_us)),
         number(row.rss_peak_mib),
         "&ndash;" if row.syncs is None else f"{row.syncs:.2f}",
-        number(row.cpu_ratio and row.cpu_ratio.median),
-        number(row.rate_ratio and row.rate_ratio.median),
+        number(middle(row.cpu_ratio)),
+        number(middle(row.rate_ratio)),
         "&ndash;" if row.share is None else f"{row.share:.0%}",
     ]
     kind = " class=own" if row.target == own else ""

@@ -26,6 +26,11 @@ def spread(values: Iterable[float | None]) -> Spread | None:
     return Spread(statistics.median(found), min(found), max(found)) if found else None
 
 
+def middle(value: Spread | None) -> float | None:
+    """Return the median of a spread, None where there is none."""
+    return value.median if value else None
+
+
 def pair_ratio(own: Sequence[float | None], first: Sequence[float | None]) -> Spread | None:
     """Return the spread of own / first, round by round: what drifts meanwhile touches both of a pair.
 

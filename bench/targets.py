@@ -73,10 +73,10 @@ class Target:
         return self.name == "floor"
 
 
-def cores_for(workers: int) -> tuple[frozenset[int] | None, frozenset[int] | None]:
+def cores_for(workers: int, *, is_pinned: bool = True) -> tuple[frozenset[int] | None, frozenset[int] | None]:
     """Return the cores of server and client: one each where there are two and the server has one worker."""
     has_both = {0, 1} <= os.sched_getaffinity(0)
-    return (SERVER_CORE, CLIENT_CORE) if has_both and workers == 1 else (None, None)
+    return (SERVER_CORE, CLIENT_CORE) if has_both and workers == 1 and is_pinned else (None, None)
 
 
 @contextmanager
@@ -107,7 +107,9 @@ def _helped(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def start(name: str, *, tls: bool = False, pids: tuple[int, ...] = ()) -> Iterator[Target]:
+def start(
+    name: str, *, tls: bool = False, pids: tuple[int, ...] = (), is_pinned: bool = True
+) -> Iterator[Target]:
     """Start a target in a fresh directory on a free loopback port; ends it with the block.
 
     A URL is not started: credentials come from the AWS chain, and `pids` are its processes where it is local.
@@ -116,15 +118,14 @@ def start(name: str, *, tls: bool = False, pids: tuple[int, ...] = ()) -> Iterat
     if "://" in name:
         yield _remote(name, pids)
     elif name == "floor":
-        with _launched(
-            "floor", "1", "", lambda port, _: [sys.executable, "-m", "bench.floor", port]
-        ) as target:
+        cores = cores_for(1, is_pinned=is_pinned)
+        with _launched(name, "1", "stores nothing", _floor_command, cores=cores) as target:
             yield target
     elif name.partition(":")[0] == "anys3":
-        with _anys3(name, tls=tls) as target:
+        with _anys3(name, tls=tls, is_pinned=is_pinned) as target:
             yield target
     else:
-        cores = cores_for(1)
+        cores = cores_for(1, is_pinned=is_pinned)
         with ExitStack() as stack:
             with pinned(cores[0]), _helped(name):
                 peer = stack.enter_context(peers.start(name, tls=tls))
@@ -146,6 +147,10 @@ def start(name: str, *, tls: bool = False, pids: tuple[int, ...] = ()) -> Iterat
                 find_pids=lambda: peer.pids,
                 authority=peer.authority,
             )
+
+
+def _floor_command(port: str, directory: Path) -> list[str | Path]:  # noqa: ARG001 (the shape of a command)
+    return [sys.executable, "-m", "bench.floor", port]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,17 +197,19 @@ def variant(name: str) -> Variant:
 
 
 @contextmanager
-def _anys3(name: str, *, tls: bool) -> Iterator[Target]:
+def _anys3(name: str, *, tls: bool, is_pinned: bool) -> Iterator[Target]:
     asked = variant(name)
 
     def command(port: str, directory: Path) -> list[str | Path]:
-        words = [sys.executable, "-m", "anys3", "serve", *([] if asked.is_memory else [directory / "store"])]
+        words: list[str | Path] = [sys.executable, "-m", "anys3", "serve"]
+        words += [] if asked.is_memory else [directory / "store"]
         words += ["--listen", f"127.0.0.1:{port}", *asked.flags]
         if tls:
             words += ["--tls-cert", directory / "cert.pem", "--tls-key", directory / "key.pem"]
         return words
 
-    with _launched(name, _own_version(), asked.syncs, command, workers=asked.workers, tls=tls) as target:
+    cores = cores_for(asked.workers, is_pinned=is_pinned)
+    with _launched(name, _own_version(), asked.syncs, command, cores=cores, tls=tls) as target:
         yield target
 
 
@@ -223,12 +230,12 @@ def _launched(
     syncs: str,
     command: Callable[[str, Path], list[str | Path]],
     *,
-    workers: int = 1,
+    cores: tuple[frozenset[int] | None, frozenset[int] | None],
     tls: bool = False,
 ) -> Iterator[Target]:
     """Start a program of this checkout, with a fresh key pair and, for TLS, a certificate of one day."""
     directory = Path(tempfile.mkdtemp(prefix=f"anys3-bench-{name.partition(':')[0]}-"))
-    running, cores, pair = Running(directory / "log"), cores_for(workers), random_key_pair()
+    running, pair = Running(directory / "log"), random_key_pair()
     certificate = write_certificate(directory) if tls else None
     try:
         (port,) = free_ports(1)

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from bench.record import Record, Row
 from bench.stage import MIB, Sizes
-from bench.summary import Spread
+from bench.summary import Spread, middle
 
 HEADS = (
     "target",
@@ -122,16 +122,16 @@ def _cells(row: Row) -> list[str]:
     rate, cpu = main_figures(row)
     return [
         row.target,
-        number(rate and rate.median),
+        number(middle(rate)),
         _range(rate),
-        *(number(value and value.median) for value in (row.p50_ms, row.p99_ms, row.p999_ms)),
-        "not seen" if cpu is None and rate else number(cpu and cpu.median),
+        *(number(middle(value)) for value in (row.p50_ms, row.p99_ms, row.p999_ms)),
+        "not seen" if cpu is None and rate else number(middle(cpu)),
         _range(cpu),
-        number(row.client_cpu_us and row.client_cpu_us.median),
+        number(middle(row.client_cpu_us)),
         number(row.rss_peak_mib),
         "-" if row.syncs is None else f"{row.syncs:.2f}",
-        number(row.cpu_ratio and row.cpu_ratio.median),
-        number(row.rate_ratio and row.rate_ratio.median),
+        number(middle(row.cpu_ratio)),
+        number(middle(row.rate_ratio)),
         "-" if row.share is None else f"{row.share:.0%}",
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from bench import accounting, floors, targets
 from bench.record import VERSION, FloorFigure, Record, Row, TargetFacts, this_machine
 from bench.stage import GIB, MIB, Measurement, Sizes, Stage, new_block
 from bench.summary import Spread, pair_ratio, spread
+from bench.targets import Target
 from bench.workloads import Floor, Unit, Workload
 
 HARD_FACTOR = 8.0
@@ -35,6 +36,7 @@ class Plan:
     pids: tuple[int, ...] = ()
     sizes: Sizes = field(default_factory=Sizes)
     counts_syncs: bool = True
+    is_pinned: bool = True
     command: str = ""
 
 
@@ -94,7 +96,7 @@ class Turns:
         for name in self.plan.targets:
             say(f"starting {name}")
             try:
-                target = stack.enter_context(targets.start(name, tls=self.plan.tls, pids=self.plan.pids))
+                target = stack.enter_context(self._target(name))
             except (RuntimeError, OSError) as error:
                 self.missing.append(f"{name}: {error}")
                 say(f"{name} is left out: {error}")
@@ -102,7 +104,11 @@ class Turns:
             self.stages.append(Stage(target, self.plan.sizes, block))
         wants_handler = any(Floor.HANDLER in workload.floors for workload in self.plan.workloads)
         if wants_handler and not self.plan.tls:
-            self.floor = Stage(stack.enter_context(targets.start("floor")), self.plan.sizes, block)
+            self.floor = Stage(stack.enter_context(self._target("floor")), self.plan.sizes, block)
+
+    def _target(self, name: str) -> AbstractContextManager[Target]:
+        plan = self.plan
+        return targets.start(name, tls=plan.tls, pids=plan.pids, is_pinned=plan.is_pinned)
 
     def _connections(self, workload: Workload) -> tuple[int, ...]:
         return workload.connections if workload.is_fixed else self.plan.connections or workload.connections
@@ -233,32 +239,32 @@ class Turns:
             found.append(FloorFigure(f"handler {name}", title, "CPU µs", value))
         return found
 
-    def _share(
-        self, workload: Workload, seat: Seat, handler: Spread | None, rows: int
-    ) -> tuple[float | None, str]:
-        """Return the share of what is possible, and of what: CPU of the handler, bytes of loopback or MD5."""
+    def _share(self, workload: Workload, seat: Seat, handler: Seat | None) -> tuple[float | None, str]:
+        """Return the share of what is possible, and of what, round by round.
+
+        That is the handler's CPU by the target's, or the target's bytes a second by those of loopback or MD5.
+        """
         bulk = next((kind for kind in workload.floors if kind in self.bulk), None)
         if bulk and workload.op_bytes:
-            own = spread(each.rate * workload.op_bytes(seat.stage) for each in seat.rounds if each)
-            floor = spread(self.bulk[bulk][-rows:])
-            return (own.median / floor.median if own and floor else None), bulk.value
-        own = spread(each.cpu_us for each in seat.rounds if each)
-        if handler and own:
-            return handler.median / own.median, Floor.HANDLER.value
+            size = workload.op_bytes(seat.stage)
+            rates = [each.rate * size if each else None for each in seat.rounds]
+            shares = pair_ratio(rates, self.bulk[bulk][-self.plan.rounds :])
+            return (shares.median if shares else None), bulk.value
+        if handler:
+            shares = pair_ratio(_values("cpu_us", handler), _values("cpu_us", seat))
+            return (shares.median if shares else None), Floor.HANDLER.value
         return None, ""
 
     # --- rows --------------------------------------------------------------------------------------------
 
     def _tell(self, workload: Workload, connections: int, seats: list[Seat]) -> None:
-        handler = None
-        if seats[-1].stage is self.floor:
-            handler = spread(each.cpu_us for each in seats.pop().rounds if each)
-            if handler:
-                self.handler.append((workload.name, connections, handler))
-        first = seats[0]
+        handler = seats.pop() if seats[-1].stage is self.floor else None
+        used = spread(_values("cpu_us", handler)) if handler else None
+        if used:
+            self.handler.append((workload.name, connections, used))
         for seat in seats:
-            share = self._share(workload, seat, handler, self.plan.rounds)
-            self.rows.append(_row(workload, connections, seat, first, share))
+            share = self._share(workload, seat, handler)
+            self.rows.append(_row(workload, connections, seat, seats[0], share))
 
 
 def _row(
@@ -309,7 +315,12 @@ def _note(workload: Workload, seat: Seat) -> str:
 
 
 def _ratio(figure: str, seat: Seat, first: Seat) -> Spread | None:
-    return pair_ratio(*([each and getattr(each, figure) for each in one.rounds] for one in (seat, first)))
+    return pair_ratio(_values(figure, seat), _values(figure, first))
+
+
+def _values(figure: str, seat: Seat) -> list[float | None]:
+    """Return one figure of each round, None for a round that is missing."""
+    return [getattr(each, figure) if each else None for each in seat.rounds]
 
 
 def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:

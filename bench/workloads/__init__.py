@@ -18,7 +18,7 @@ def chosen(names: list[str]) -> list[Workload]:
 
     Raises RuntimeError for a name that is none.
     """
-    found = []
+    found: list[Workload] = []
     for name in names or list(WORKLOADS):
         some = [each for each in WORKLOADS.values() if name in (each.name, each.name.partition("/")[0])]
         if not some:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bench.client import Request
 from bench.stage import Stage
 from bench.workloads import small
@@ -87,19 +89,27 @@ def deep(stage: Stage, count: int, salt: int) -> list[Request]:
     ]
 
 
-def _listing(name: str, title: str, **more: object) -> Workload:
+def _listing(
+    name: str,
+    title: str,
+    prepare: Callable[[Stage], None],
+    requests: Callable[[Stage, int, int], list[Request]],
+) -> Workload:
     return Workload(
-        name, title, unit=Unit.KEYS, op_keys=PAGE, connections=(16,), most=20_000, warm_up=32, **more
-    )  # type: ignore[arg-type]
+        name,
+        title,
+        prepare,
+        requests,
+        unit=Unit.KEYS,
+        op_keys=PAGE,
+        connections=(16,),
+        most=20_000,
+        warm_up=32,
+    )
 
 
 WORKLOADS = (
-    _listing("list-flat", "a page of 1,000 keys, near the first", prepare=seed_flat, requests=flat),
-    _listing(
-        "list-delimiter",
-        "a page of 1,000 common prefixes, of the seeded keys",
-        prepare=seed_tree,
-        requests=delimiter,
-    ),
-    _listing("list-deep-page", "a page of 1,000 keys, deep in the bucket", prepare=seed_deep, requests=deep),
+    _listing("list-flat", "a page of 1,000 keys, the first of its bucket", seed_flat, flat),
+    _listing("list-delimiter", "a page of 1,000 common prefixes, of the seeded keys", seed_tree, delimiter),
+    _listing("list-deep-page", "a page of 1,000 keys, deep in the bucket", seed_deep, deep),
 )
