@@ -68,6 +68,7 @@ class Certificate:
                 f"the certificate {chain} and its key {key} can't be used: {error.strerror or error}; expected"
                 " PEM files that belong together, the key without a password",
             ) from None
+        platform.keep_large_buffers_apart()
 
     @classmethod
     def of(cls, settings: Settings, stack: contextlib.ExitStack) -> Certificate | None:

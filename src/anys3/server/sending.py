@@ -13,7 +13,7 @@ from anys3.server.handover import Transfer, duplicate
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BODILESS = frozenset((204, 304))
-_PIECE = 256 << 10
+_PIECE = 128 << 10
 
 
 class StatusLines(dict[int, bytes]):
