@@ -62,7 +62,15 @@ def reset_peak(pids: Iterable[int]) -> None:
 
 def rss_mib(pids: Iterable[int], *, is_peak: bool) -> float:
     """Return resident memory of all processes together, now or at their peaks; shared pages count in each."""
-    name = "VmHWM:" if is_peak else "VmRSS:"
+    return _memory_mib(pids, "VmHWM:" if is_peak else "VmRSS:")
+
+
+def anonymous_mib(pids: Iterable[int]) -> float:
+    """Return the resident memory that is no page of a file: an index that is mapped is not in it."""
+    return _memory_mib(pids, "RssAnon:")
+
+
+def _memory_mib(pids: Iterable[int], name: str) -> float:
     total = 0
     for pid in pids:
         try:

@@ -14,6 +14,10 @@ from bench.record import Record, Row
 from bench.summary import Spread, middle
 from bench.text import connections_of, main_figures, number, oddities, stored, units
 
+LATENCIES = ("p50 ms", "p99 ms", "p99.9 ms")
+MEMORY = ("client µs", "RSS MiB", "anon. MiB", "syncs")
+HEADS = ("target", "rate", "range", *LATENCIES, "cpu", "range", *MEMORY, "CPU ratio", "rate ratio", "share")
+
 
 def as_html(record: Record) -> str:
     """Return the whole page."""
@@ -147,19 +151,6 @@ def _table(rows: Sequence[Row], record: Record, rate: str, cpu: str) -> list[str
             bars(rate, "", [Bar(row.target, value, row.target == own) for row, value, _ in figures if value]),
         ),
     ]
-    heads = (
-        "target",
-        rate,
-        "range",
-        "p50 ms",
-        "p99 ms",
-        "p99.9 ms",
-        cpu,
-        "range",
-        "client µs",
-        "RSS MiB",
-        "syncs",
-    )
     lines = [_line(row, value, used, own) for row, value, used in figures]
     shares = sorted({row.share_of for row in rows if row.share is not None})
     of = f"<p class=faint>Share: of {escape(', '.join(shares))}.</p>" if shares else ""
@@ -171,7 +162,7 @@ def _table(rows: Sequence[Row], record: Record, rate: str, cpu: str) -> list[str
     return [
         f"<h3>{connections_of(first).capitalize()}</h3>",
         f"<div class=plots>{''.join(plots)}</div>",
-        _grid((*heads, "CPU ratio", "rate ratio", "share"), lines, words=0),
+        _grid([{"rate": rate, "cpu": cpu}.get(head, head) for head in HEADS], lines, words=0),
         of,
         *odd,
     ]
@@ -186,6 +177,7 @@ def _line(row: Row, rate: Spread | None, cpu: Spread | None, own: str) -> str:
         _range(cpu),
         number(middle(row.client_cpu_us)),
         number(row.rss_peak_mib),
+        number(row.anonymous_mib),
         "&ndash;" if row.syncs is None else f"{row.syncs:.2f}",
         number(middle(row.cpu_ratio)),
         number(middle(row.rate_ratio)),
@@ -211,7 +203,7 @@ def _legend(record: Record) -> list[str]:
     return [
         (
             "<footer><p>CPU is user and system time of all server processes. RSS is the peaks of all server processes "
-            "together. Syncs are calls that wait for the disk per operation, counted in a pass of its own under strace. "
+            "together, anon. what of it is no page of a mapped file when a load has ended. Syncs are calls that wait for the disk per operation, counted in a pass of its own under strace. "
             f"&times; is against {first}, round by round, the median. Client µs is the load client's own CPU per operation.</p>"
         ),
         "<p>Written by <code>python -m bench run</code> of anys3; docs/benchmarking.md says more.</p></footer>",

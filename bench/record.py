@@ -52,6 +52,7 @@ class Row:
     processes per operation, `client_cpu_us` the same of the load client, `bytes_rate` bytes of bodies a second,
     `cpu_s_per_gb` CPU seconds of the server per 10^9 bytes of bodies. `cpu_ratio` and `rate_ratio` are against
     the first target, round by round. `share` is the part of what the floor in `share_of` says is possible.
+    `rss_peak_mib` is the greatest of the rounds, with the pages of mapped files, `anonymous_mib` without them.
     `syncs` is calls that wait for the disk per operation, from a pass of its own under strace.
     """
 
@@ -72,6 +73,7 @@ class Row:
     cpu_s_per_gb: Spread | None
     client_cpu_us: Spread | None
     rss_peak_mib: float | None
+    anonymous_mib: float | None
     syncs: float | None
     cpu_ratio: Spread | None
     rate_ratio: Spread | None

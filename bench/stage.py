@@ -45,8 +45,8 @@ class Sizes:
 class Measurement:
     """One run of one load against one target.
 
-    `cpu_s` is of all server processes and `rss_peak_mib` their peaks together, None where they can't be seen;
-    `operations` is what figures are divided by. `client_cpu_s` is the load client's own.
+    `cpu_s` is of all server processes, `rss_peak_mib` their peaks together and `anonymous_mib` what of their
+    memory is no page of a file when the load has ended; None where they can't be seen. `operations` is what figures are divided by. `client_cpu_s` is the load client's own.
     """
 
     operations: int
@@ -58,6 +58,7 @@ class Measurement:
     cpu_s: float | None
     client_cpu_s: float
     rss_peak_mib: float | None
+    anonymous_mib: float | None
     reconnects: int
     oddities: dict[str, int]
     sample: str = ""
@@ -78,12 +79,10 @@ class Measurement:
         return self.client_cpu_s / self.operations * 1e6 if self.operations else 0.0
 
 
-def from_result(
-    result: Result, cpu_s: float | None, rss_peak_mib: float | None, operations: int | None
-) -> Measurement:
-    """Return a measurement of what the load client saw; `operations` where they are not its answers."""
+def from_result(result: Result, cpu_s: float | None, pids: Sequence[int], operations: int) -> Measurement:
+    """Return a measurement of what the load client saw, and of the memory of the processes it loaded."""
     return Measurement(
-        operations=result.answers if operations is None else operations,
+        operations=operations,
         seconds=result.seconds,
         bytes_moved=result.sent_bytes + result.received_bytes,
         p50_ms=result.p50_ns / 1e6,
@@ -91,7 +90,8 @@ def from_result(
         p999_ms=result.p999_ns / 1e6,
         cpu_s=cpu_s,
         client_cpu_s=result.cpu_s,
-        rss_peak_mib=rss_peak_mib,
+        rss_peak_mib=accounting.rss_mib(pids, is_peak=True) if pids else None,
+        anonymous_mib=accounting.anonymous_mib(pids) if pids else None,
         reconnects=result.reconnects,
         oddities=result.oddities(),
         sample=result.sample,
@@ -230,7 +230,7 @@ class Stage:
             result = replay.run()
             now = self.target.pids
             cpu_s = None if before is None else accounting.cpu_s(now) - before
-        return from_result(result, cpu_s, accounting.rss_mib(now, is_peak=True) if pids else None, operations)
+        return from_result(result, cpu_s, now, operations or result.answers)
 
     def syncs(self, requests: Sequence[Request], connections: int, limit_s: float) -> tuple[int, int]:
         """Return (calls that waited for the disk, answers) of a load under strace, which makes it slow."""

@@ -19,12 +19,13 @@ HEADS = (
     "",
     "client",
     "RSS MiB",
+    "anon",
     "syncs",
     "CPU x",
     "rate x",
     "share",
 )
-WIDTHS = (18, 9, 15, 8, 8, 8, 9, 15, 8, 8, 7, 7, 7, 7)
+WIDTHS = (18, 9, 15, 8, 8, 8, 9, 13, 8, 8, 7, 7, 7, 7, 7)
 
 
 def as_text(record: Record) -> str:
@@ -93,7 +94,10 @@ def connections_of(row: Row) -> str:
 def oddities(row: Row) -> str:
     """Return what was not as it should be at a row's answers, with the first that was seen."""
     seen = ", ".join(f"{count} x {name}" for name, count in row.oddities.items())
-    return f"{seen}; {' '.join(row.sample[:160].split())}" if row.sample else seen
+    sample = "".join(
+        letter if letter.isascii() and letter.isprintable() else " " for letter in row.sample[:160]
+    )
+    return f"{seen}; {' '.join(sample.split())}" if sample.strip() else seen
 
 
 def units(row: Row) -> tuple[str, str]:
@@ -129,6 +133,7 @@ def _cells(row: Row) -> list[str]:
         _range(cpu),
         number(middle(row.client_cpu_us)),
         number(row.rss_peak_mib),
+        number(row.anonymous_mib),
         "-" if row.syncs is None else f"{row.syncs:.2f}",
         number(middle(row.cpu_ratio)),
         number(middle(row.rate_ratio)),
@@ -171,7 +176,8 @@ def _span(value: Spread) -> str:
 
 def _legend(record: Record) -> list[str]:
     return [
-        "CPU: of all server processes, per operation. client: CPU µs of the load client per operation. RSS: peaks of",
-        "all server processes together. syncs: calls that wait for the disk per operation, counted apart under strace.",
-        f"CPU x, rate x: against {record.targets[0].name if record.targets else 'the first'}, round by round, the median. share: of what the floor allows.",
+        "CPU: of all server processes, per operation. client: CPU µs of the load client per operation. RSS: the peaks",
+        "of all server processes together; anon: without pages of mapped files, at the end of a load. syncs: calls that",
+        f"wait for the disk per operation, counted apart under strace. CPU x, rate x: against {record.targets[0].name},",
+        "round by round, the median. share: of what the floor allows.",
     ]

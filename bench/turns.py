@@ -291,7 +291,8 @@ def _row(
         if op_bytes
         else None,
         client_cpu_us=spread(each.client_cpu_us for each in made),
-        rss_peak_mib=max((each.rss_peak_mib for each in made if each.rss_peak_mib), default=None),
+        rss_peak_mib=max(filter(None, _values("rss_peak_mib", seat)), default=None),
+        anonymous_mib=max(filter(None, _values("anonymous_mib", seat)), default=None),
         syncs=seat.syncs,
         cpu_ratio=_ratio("cpu_us", seat, first),
         rate_ratio=_ratio("rate", seat, first),

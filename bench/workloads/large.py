@@ -179,7 +179,7 @@ WORKLOADS = (
     ),
     _bulk(
         "range-1m",
-        "GET of 1 MiB ranges out of one object of 5 GiB",
+        "GET of 1 MiB ranges out of one very large object",
         prepare=seed_source,
         requests=get_range,
         floors=(Floor.LOOPBACK,),
@@ -197,7 +197,7 @@ WORKLOADS = (
     ),
     _bulk(
         "get-1g",
-        "GET of a 1 GiB object that has been read before",
+        "GET of a large object that has been read before",
         prepare=seed_large,
         requests=get_large,
         floors=(Floor.LOOPBACK,),
@@ -205,7 +205,7 @@ WORKLOADS = (
     ),
     _bulk(
         "get-1g-new",
-        "GET of a 1 GiB object, the first after its PUT",
+        "GET of a large object, the first after its PUT",
         prepare=seed_large,
         before=before_get_new,
         requests=get_new,
@@ -214,7 +214,7 @@ WORKLOADS = (
     ),
     _bulk(
         "put-1g",
-        "PUT of 1 GiB in one request",
+        "PUT of a large object in one request",
         prepare=seed_large,
         requests=put_large,
         after=delete_new,
@@ -223,7 +223,7 @@ WORKLOADS = (
     ),
     _bulk(
         "multipart-1g",
-        "1 GiB in parts of 16 MiB over 4 connections, and CompleteMultipartUpload",
+        "a large object in parts of 16 MiB over 4 connections, and CompleteMultipartUpload",
         prepare=seed_large,
         before=create_uploads,
         requests=upload_parts,
@@ -235,7 +235,7 @@ WORKLOADS = (
     ),
     _bulk(
         "copy-1g",
-        "CopyObject of 1 GiB",
+        "CopyObject of a large object",
         prepare=seed_large,
         requests=copy_large,
         after=delete_new,

@@ -181,6 +181,7 @@ def _timed(stage: Stage, words: list[str | Path]) -> Measurement:
         cpu_s=accounting.cpu_s(pids) - before if pids else None,
         client_cpu_s=used.ru_utime + used.ru_stime - own.ru_utime - own.ru_stime,
         rss_peak_mib=accounting.rss_mib(pids, is_peak=True) if pids else None,
+        anonymous_mib=accounting.anonymous_mib(pids) if pids else None,
         reconnects=0,
         oddities={},
     )
