@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +88,23 @@ def test_parts_in_a_manifest_are_read_as_they_were_written(given_parts: list[tup
         (part.number, part.etag, part.modified_ms, part.checksum, reference)
         for part, reference in given_parts
     ]
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=60), st.integers(0, 1500), st.integers(1, 1500))
+def test_only_the_parts_of_a_slice_are_taken_from_a_chunk(sizes: list[int], start: int, length: int) -> None:
+    ends = list(accumulate(sizes))
+    contents = [Reference(records.BLOB, number, size, 7) for number, size in enumerate(sizes, 1)]
+    encoded = [
+        (size, records.encode_part(Part(content.id, size, "e" * content.id, 1), content))
+        for size, content in zip(sizes, contents, strict=True)
+    ]
+    (chunk,) = records.encode_manifest(encoded)
+    expected = [
+        (upto - size, content)
+        for upto, size, content in zip(ends, sizes, contents, strict=True)
+        if size and upto - size < start + length and upto > start
+    ]
+    assert records.chunk_contents(chunk, start, start + length) == expected
 
 
 @pytest.mark.known_mistake(49)

@@ -249,6 +249,22 @@ def chunk_span(raw: bytes) -> tuple[int, int]:
     return offset, length
 
 
+def chunk_contents(raw: bytes, start: int, end: int) -> list[tuple[int, Reference]]:
+    """Return (offset, content) for each part of a chunk with bytes from `start` to before `end`."""
+    offset, _, count = _CHUNK.unpack_from(raw)
+    at = _CHUNK.size
+    found = []
+    for _ in range(count):
+        if offset >= end:
+            break
+        _, kind, content_id, size, crc, _, etag, _, value = _PART.unpack_from(raw, at)
+        if size and offset + size > start:
+            found.append((offset, Reference(kind, content_id, size, crc)))
+        offset += size
+        at += _PART.size + etag + value
+    return found
+
+
 def chunk_parts(raw: bytes) -> list[Part]:
     """Return the parts of a chunk."""
     _, _, count = _CHUNK.unpack_from(raw)

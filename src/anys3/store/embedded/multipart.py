@@ -61,29 +61,21 @@ class ManifestSource:
         at = start
         while at < end:
             before = at
-            for offset, part in self._parts_from(at):
-                if offset >= end:
-                    break
+            for offset, content in self._contents(at, end):
                 skip = max(start - offset, 0)
-                taken = min(end - offset, part.size) - skip
-                if taken > 0:
-                    assert isinstance(part.content, Reference)
-                    yield from self._part_blocks(part.content, skip, taken)
-                    at = offset + skip + taken
+                taken = min(end - offset, content.size) - skip
+                yield from self._part_blocks(content, skip, taken)
+                at = offset + skip + taken
             if at == before:
                 raise Corrupt(f"manifest {self._manifest.id} is damaged")
 
-    def _parts_from(self, start: int) -> list[tuple[int, Part]]:
-        """Return (offset, part) for the chunk that holds the byte `start`."""
+    def _contents(self, start: int, end: int) -> list[tuple[int, Reference]]:
+        """Return (offset, content) for the parts in the chunk that holds the byte `start`, up to `end`."""
         with self._index.env.begin() as txn:
             for chunk in chunks(self._index, txn, self._manifest):
                 offset, length = records.chunk_span(chunk)
                 if offset + length > start:
-                    found = []
-                    for part in records.chunk_parts(chunk):
-                        found.append((offset, part))
-                        offset += part.size
-                    return found
+                    return records.chunk_contents(chunk, start, end)
         return []
 
     def _part_blocks(self, reference: Reference, start: int, length: int) -> Iterator[memoryview]:
