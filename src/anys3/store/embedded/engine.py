@@ -330,7 +330,9 @@ class EmbeddedStore:
             def scan(key: bytes, is_after: bool) -> Iterator[tuple[bytes, bytes]]:
                 return strides.scan(txn, entries, namespace, key, strides.BEHIND if is_after else b"")
 
-            found, prefixes, is_truncated = paging.page(scan, prefix, delimiter, after, limit)
+            place = (namespace, start, tail, prefix, delimiter, after, limit)
+            rolled = strides.rolled_page(txn, entries, *place) if delimiter else None
+            found, prefixes, is_truncated = rolled or paging.page(scan, prefix, delimiter, after, limit)
             if not found and not prefixes:
                 self._check_bucket(txn, bucket)
         last, is_last_prefix = paging.last_of(found, prefixes)

@@ -103,6 +103,51 @@ def flat_page(
     return rows[:limit], is_truncated
 
 
+def rolled_page(
+    txn: Any,
+    db: Any,
+    namespace: bytes,
+    key: bytes,
+    tail: bytes,
+    prefix: bytes,
+    delimiter: bytes,
+    after: bytes,
+    limit: int,
+) -> tuple[list[tuple[bytes, bytes]], list[bytes], bool] | None:
+    """Return (key, value) rows, common prefixes and whether more follow, from `key + tail` on.
+
+    What `paging.page` does over `scan`, with one cursor and one seek for each common prefix. None if `scan` is
+    needed, because a key on the way is long or has several rows.
+    """
+    if len(key) >= STRIDE or b"\0" in key:
+        return None
+    rows: list[tuple[bytes, bytes]] = []
+    prefixes: list[bytes] = []
+    beginning = namespace + prefix
+    cut = len(beginning)
+    with txn.cursor(db=db) as cursor:
+        seek = cursor.set_range
+        is_there = seek(namespace + key + tail)
+        while is_there:
+            place = cursor.key()
+            if not place.startswith(beginning):
+                break
+            if place.find(b"\0", 8) >= 0:
+                return None
+            at = place.find(delimiter, cut)
+            common = place[8 : at + len(delimiter)] if at >= 0 else b""
+            if not common or common > after:
+                if len(rows) + len(prefixes) == limit:
+                    return rows, prefixes, True
+                if common:
+                    prefixes.append(common)
+                else:
+                    rows.append((place[8:], cursor.value()))
+            # No key holds 0xFF (they are UTF-8), so this is behind every key under the common prefix.
+            is_there = seek(namespace + common + b"\xff") if common else cursor.next()
+    return rows, prefixes, False
+
+
 _PROBE = 8
 
 
