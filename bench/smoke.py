@@ -176,16 +176,18 @@ def checked_out(revision: str, folder: Path) -> Iterator[Path]:
 
 
 def measure(servers: list[Served], operations: dict[str, Any], rounds: int, share: float) -> list[Row]:
-    """Measure both servers in turn; the first round warms up."""
+    """Measure both servers in turn, A B B A, so that neither is always first; the first round warms up."""
     pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in operations}
     for turn in range(rounds + 1):
         for name, row in operations.items():
             count = max(CONNECTIONS, int(row["requests"] * share))
-            first, second = (
-                server.load(LOADS[name](server, count, turn), CONNECTIONS, BLOCK).cpu_us for server in servers
-            )
+            order = servers if turn % 2 else servers[::-1]
+            costs = [
+                server.load(LOADS[name](server, count, turn), CONNECTIONS, BLOCK).cpu_us for server in order
+            ]
+            parent_us, this_us = costs if turn % 2 else costs[::-1]
             if turn:
-                pairs[name].append((first, second))
+                pairs[name].append((parent_us, this_us))
     return [Row(name, tuple(pairs[name]), row["budget_us"]) for name, row in operations.items()]
 
 
