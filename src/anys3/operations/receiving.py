@@ -46,13 +46,21 @@ async def receive(call: Call, algorithm: ChecksumAlgorithm | None) -> Incoming:
     if length is not None and length > MAX_SINGLE_BYTES:
         raise S3Error("EntityTooLarge", MaxSizeAllowed=str(MAX_SINGLE_BYTES), ProposedSize=str(length))
     buffered = request.body.buffered
-    if buffered is not None:
-        data, received = payload.whole(plan, buffered, algorithm)
-        if len(data) <= call.store.inline_max:
-            return Incoming(data, received)
-        writer = call.store.writer(len(data))
-        return Incoming(await in_thread(lambda: _write(writer, (data,))), received, writer.discard)
-    return await _stream(call, length, algorithm)
+    if buffered is None:
+        return await _stream(call, length, algorithm)
+    if len(buffered) <= call.store.inline_max:
+        return Incoming(*payload.whole(plan, buffered, algorithm))
+    # Hashing takes more than a millisecond for each MiB: not while small requests wait for the loop.
+    return await in_thread(lambda: _take(call, buffered, algorithm))
+
+
+def _take(call: Call, body: bytes, algorithm: ChecksumAlgorithm | None) -> Incoming:
+    """Return a body in memory as a content, in the calling thread."""
+    data, received = payload.whole(call.plan, body, algorithm)
+    if len(data) <= call.store.inline_max:
+        return Incoming(data, received)
+    writer = call.store.writer(len(data))
+    return Incoming(_write(writer, (data,)), received, writer.discard)
 
 
 async def _stream(call: Call, length: int | None, algorithm: ChecksumAlgorithm | None) -> Incoming:
