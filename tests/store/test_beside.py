@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 
 import pytest
 
-from anys3.store.beside import THREADS_MAX, Threads
+from anys3.store.beside import THREADS_MAX, Threads, step_back
 
 
 def test_the_result_of_work_is_returned_from_another_thread() -> None:
@@ -43,3 +44,16 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
     if not child:
         os._exit(threads.start(lambda: 7).result())
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="priorities of threads are Linux's")
+def test_its_threads_step_back_once_and_the_others_stay() -> None:
+    usual = os.getpriority(os.PRIO_PROCESS, os.getpid())
+
+    def priority() -> int:
+        step_back()
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    started = Threads(1)
+    assert [started.start(priority).result() for _ in range(2)] == [min(usual + 5, 19)] * 2
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == usual

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from anys3.spec.errors import S3Error
+from anys3.store.beside import step_back
 
 _INLINE_MAX = 64 << 10
 """A pump of that few bytes costs less here than a thread's wake-up."""
@@ -261,5 +262,6 @@ class StreamingBody:
 
 
 def _consume(pieces: list[bytes], consume: Callable[[memoryview], None]) -> None:
+    step_back()
     for piece in pieces:
         consume(memoryview(piece))

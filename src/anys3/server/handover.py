@@ -15,7 +15,7 @@ from functools import partial
 from anys3.protocol.http import Content
 from anys3.server import platform
 from anys3.spec.errors import S3Error
-from anys3.store.beside import Started, Threads
+from anys3.store.beside import Started, Threads, step_back
 from anys3.store.buffers import BUFFER, BUFFERS
 
 _LOW_WATER = 256 << 10
@@ -60,6 +60,7 @@ class Transfer:
         A block is consumed in a thread of its own while the next one is received, if there is memory to
         spare. Raises S3Error IncompleteBody (HTTP-10), RequestTimeout (HTTP-23), and what `consume` raises.
         """
+        step_back()
         blocks = _Blocks(consume, wants_spare=rest > BUFFER)
         try:
             with _low_water(self.sock) as set_low_water:
@@ -87,6 +88,7 @@ class Transfer:
 
     def send(self, head: bytes, content: Content, timeout_s: float) -> None:
         """Send `head` and the whole content. Raises ConnectionError, and what reading it raises."""
+        step_back()
         try:
             poll = select.poll()
             poll.register(self.sock, select.POLLOUT)

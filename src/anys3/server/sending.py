@@ -10,6 +10,7 @@ from anys3.protocol.http import Content, Request
 from anys3.server.bodies import EMPTY
 from anys3.server.connections import Connections
 from anys3.server.handover import Transfer, duplicate
+from anys3.store.beside import step_back
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BODILESS = frozenset((204, 304))
@@ -123,6 +124,7 @@ async def _send_through_loop(sink: Sink, head: bytes, content: Content) -> None:
 
 def _pieces(blocks: Iterator[memoryview]) -> Iterator[bytes]:
     """Copy blocks into pieces: the transport keeps what it could not send yet, a block is reused."""
+    step_back()
     for block in blocks:
         for start in range(0, len(block), _PIECE):
             yield bytes(block[start : start + _PIECE])

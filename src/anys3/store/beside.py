@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
+_STEPS_BACK = 5
 THREADS_MAX = 8
 """What more there is to do waits: each transfer asks for one thing at a time."""
+
+
+_here = threading.local()
+
+
+def step_back() -> None:
+    """Let the calling thread have the processor after the event loop, from now on (Linux).
+
+    A large transfer is busy all the time, a small request for microseconds: among equals the loop that
+    answers it would wait for each of them in turn.
+    """
+    if getattr(_here, "has_stepped_back", False):
+        return
+    _here.has_stepped_back = True
+    if sys.platform.startswith("linux"):  # elsewhere a priority is the process's
+        with contextlib.suppress(OSError):  # some sandboxes
+            usual = os.getpriority(os.PRIO_PROCESS, os.getpid())
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(usual + _STEPS_BACK, 19))
 
 
 class Started(Generic[Result]):
@@ -73,6 +94,7 @@ class Threads:
         return started
 
     def _serve(self) -> None:
+        step_back()
         waiting, lock = self._waiting, self._lock
         while True:
             waiting.get().run()
