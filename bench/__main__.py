@@ -6,9 +6,11 @@ import argparse
 import json
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from bench import peers, targets
 from bench.stage import Sizes
@@ -232,9 +234,14 @@ def _run(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the shape of a handler)
+    raise KeyboardInterrupt
+
+
 def main(words: Sequence[str]) -> int:
     """Run a command and return the exit code: 2 where something is missing, with what to do."""
     asked = parser().parse_args(words)
+    signal.signal(signal.SIGTERM, _interrupt)  # `timeout` sends it: what was started must end then as well
     try:
         return _list() if asked.command == "list" else _run(asked)
     except RuntimeError as error:

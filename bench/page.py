@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.plots import Bar, Line, bars, lines
 from bench.record import Record, Row
 from bench.summary import Spread, middle
-from bench.text import connections_of, main_figures, number, oddities, stored, units
+from bench.text import connections_of, main_figures, number, oddities, rounds, stored, units
 
 LATENCIES = ("p50 ms", "p99 ms", "p99.9 ms")
 MEMORY = ("client µs", "RSS MiB", "anon. MiB", "syncs")
@@ -37,6 +37,7 @@ def as_html(record: Record) -> str:
             *_opening(record),
             *_glance(record),
             *sections,
+            *_floors(record),
             *_missing(record),
             *_legend(record),
             "</main>\n</body>\n</html>\n",
@@ -54,11 +55,6 @@ def _opening(record: Record) -> list[str]:
         f"<td class=words>server on {target.server_cores}, client on {target.client_cores}</td></tr>"
         for target in record.targets
     ]
-    floors = [
-        f"<tr><td class=words>{escape(floor.title)}</td><td>{number(floor.value.median)} {escape(floor.unit)}</td>"
-        f"<td>{number(floor.value.low)} to {number(floor.value.high)}</td></tr>"
-        for floor in record.floors
-    ]
     return [
         "<h1>S3 servers side by side</h1>",
         (
@@ -66,14 +62,24 @@ def _opening(record: Record) -> list[str]:
             f"{escape(machine.file_system)}; {escape(machine.python)}. <time>{escape(record.date)}</time>.</p>"
         ),
         (
-            f"<p>{protocol}. {record.rounds} rounds, in which the targets take turns; a load takes about "
+            f"<p>{protocol}. {rounds(record)}, in which the targets take turns; a load takes about "
             f"{record.seconds:g} s. Every request is signed by itself; every answer is read whole and its status "
             "compared. Values are medians of the rounds; whiskers and ranges go from the least to the greatest.</p>"
         ),
         f"<p class=faint><code>{escape(record.command)}</code><br>{escape(libraries)}<br>{escape(stored(record.sizes))}</p>",
         _grid(("target", "version", "is a write on the disk before its answer?", "cores"), facts, words=4),
-        "<h3>What this machine can do at best</h3>",
-        _grid(("floor", "median", "least to greatest"), floors, words=1),
+    ]
+
+
+def _floors(record: Record) -> list[str]:
+    rows = [
+        f"<tr><td class=words>{escape(floor.title)}</td><td>{number(floor.value.median)} {escape(floor.unit)}</td>"
+        f"<td>{number(floor.value.low)} to {number(floor.value.high)}</td></tr>"
+        for floor in record.floors
+    ]
+    return [
+        "<h2>What this machine can do at best</h2>",
+        _grid(("floor", "median", "least to greatest"), rows, words=1),
     ]
 
 

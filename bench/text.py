@@ -25,7 +25,7 @@ HEADS = (
     "rate x",
     "share",
 )
-WIDTHS = (18, 9, 15, 8, 8, 8, 9, 13, 8, 8, 7, 7, 7, 7, 7)
+WIDTHS = (9, 15, 8, 8, 8, 9, 13, 8, 8, 7, 7, 7, 7, 7)
 
 
 def as_text(record: Record) -> str:
@@ -45,18 +45,24 @@ def _opening(record: Record) -> list[str]:
         f"{record.date}  {record.command}",
         f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.kernel}, {machine.file_system}",
         f"{machine.python}, {named}",
-        f"{'HTTPS' if record.tls else 'HTTP'}, {record.rounds} rounds in turn, about {record.seconds:g} s each",
+        f"{'HTTPS' if record.tls else 'HTTP'}, {rounds(record)} in turn, about {record.seconds:g} s each",
         stored(record.sizes),
         "",
         "targets, and whether a write is on the disk before its answer:",
     ]
+    names = max(17, *(len(target.name) for target in record.targets)) + 1
     for target in record.targets:
         cores = f"server on {target.server_cores}, client on {target.client_cores}"
-        lines.append(f"  {target.name:<18}{target.version}; {cores}")
-        lines.append(f"  {'':<18}{target.syncs}")
+        lines.append(f"  {target.name:<{names}}{target.version}; {cores}")
+        lines.append(f"  {'':<{names}}{target.syncs}")
     lines += ["", "floors of this machine, median (least to greatest):"]
     lines += [f"  {_span(floor.value)} {floor.unit}: {floor.title}" for floor in record.floors]
     return lines
+
+
+def rounds(record: Record) -> str:
+    """Return how many rounds there were, in words."""
+    return "1 round" if record.rounds == 1 else f"{record.rounds} rounds"
 
 
 def stored(sizes: Sizes) -> str:
@@ -72,9 +78,10 @@ def _table(rows: list[Row]) -> list[str]:
     rate, cpu = units(first)
     heads = dict(zip(HEADS, HEADS, strict=True)) | {"rate": rate, "CPU": cpu}
     lines = [f"{first.workload}{connections}: {first.title}"]
-    lines.append(_line([heads[name] for name in HEADS]))
+    names = max(17, *(len(row.target) for row in rows)) + 1
+    lines.append(_line([heads[name] for name in HEADS], names))
     for row in rows:
-        lines.append(_line(_cells(row)))
+        lines.append(_line(_cells(row), names))
         if row.note:
             lines.append(f"    {row.note}")
         if row.oddities:
@@ -141,12 +148,12 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-def _line(cells: list[str]) -> str:
-    first, *rest = (
-        f"{cell:<{width}}" if not at else f"{cell:>{width}}"
-        for at, (cell, width) in enumerate(zip(cells, WIDTHS, strict=True))
+def _line(cells: list[str], names: int) -> str:
+    """Return one line of a table; `names` is the width of its first column."""
+    first, *rest = cells
+    return (
+        f"  {first:<{names}}{''.join(f'{cell:>{width}}' for cell, width in zip(rest, WIDTHS, strict=True))}"
     )
-    return f"  {first}{''.join(rest)}"
 
 
 def number(value: float | None) -> str:

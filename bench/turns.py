@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from bench.targets import Target
 from bench.workloads import Floor, Unit, Workload
 
 HARD_FACTOR = 8.0
+HARD_S, HARD_BULK_S = 60.0, 300.0
 FLOOR_BYTES = GIB // 2
 SYNC_OPERATIONS = 64
 SYNC_LIMIT_S = 8.0
@@ -49,6 +50,9 @@ class Seat:
     rounds: list[Measurement | None] = field(default_factory=list)
     syncs: float | None = None
     note: str = ""
+
+
+Step = Callable[[Seat, Workload, int], None]
 
 
 class Turns:
@@ -124,41 +128,31 @@ class Turns:
         if self.floor and Floor.HANDLER in workload.floors:
             seats.append(Seat(self.floor))
         for seat in seats:
-            self._guarded(
-                seat, workload, connections, lambda seat=seat: self._warm_up(seat, workload, connections)
-            )
+            self._step(self._warm_up, seat, workload, connections)
         for number in range(self.plan.rounds):
             self._measure_floors(workload)
             for seat in seats:
-                if not seat.note:
-                    say(
-                        f"{workload.name}, {connections} connections, round {number + 1}: {seat.stage.target.name}"
-                    )
-                    self._guarded(
-                        seat,
-                        workload,
-                        connections,
-                        lambda seat=seat: self._round(seat, workload, connections),
-                    )
+                with_what = f", {connections} connections" if connections else ""
+                say(f"{workload.name}{with_what}, round {number + 1}: {seat.stage.target.name}")
+                self._step(self._round, seat, workload, connections)
                 if len(seat.rounds) <= number:
                     seat.rounds.append(None)
         for seat in seats:
             if self._counts_syncs(seat, workload):
-                self._guarded(
-                    seat, workload, connections, lambda seat=seat: self._syncs(seat, workload, connections)
-                )
+                self._step(self._syncs, seat, workload, connections)
         self._tell(workload, connections, seats)
 
-    def _guarded(self, seat: Seat, workload: Workload, connections: int, act: object) -> None:
-        """Do a step of one target; what goes wrong with it is noted and leaves the others alone."""
+    def _step(self, step: Step, seat: Seat, workload: Workload, connections: int) -> None:
+        """Do a step with one target; when it goes wrong, that is noted, and the others go on without it."""
         if seat.note:
             return
         try:
-            act()  # type: ignore[operator]
+            step(seat, workload, connections)
         except (RuntimeError, OSError) as error:
             seat.note = " ".join(str(error).split())[:300]
             name = seat.stage.target.name
-            self.missing.append(f"{name}, {workload.name}, {connections} connections: {seat.note}")
+            with_what = f", {connections} connections" if connections else ""
+            self.missing.append(f"{name}, {workload.name}{with_what}: {seat.note}")
             say(f"{name} is left out of {workload.name}: {seat.note}")
 
     def _warm_up(self, seat: Seat, workload: Workload, connections: int) -> None:
@@ -175,12 +169,13 @@ class Turns:
         seat.rate = made.rate
 
     def _round(self, seat: Seat, workload: Workload, connections: int) -> None:
+        """Run one load of as many requests as the warm-up says that the time holds."""
         if workload.whole:
             seat.rounds.append(workload.whole(seat.stage, self.salt()))
             return
-        wanted = int(seat.rate * self.plan.seconds)
-        least = 1 if workload.warm_up == 1 else 2 * connections
-        count = max(1, min(max(wanted, least), workload.most, self.plan.most))
+        least = 1 if workload.requests_per_operation else connections
+        wanted = max(least, min(int(seat.rate * self.plan.seconds), workload.most))
+        count = min(wanted, self.plan.most)
         seat.rounds.append(self._load(seat.stage, workload, connections, count, 2 * self.plan.seconds))
 
     def _load(
@@ -197,7 +192,7 @@ class Turns:
                 requests,
                 connections,
                 soft_s=soft_s,
-                hard_s=max(60.0, HARD_FACTOR * soft_s),
+                hard_s=max(HARD_BULK_S if workload.op_bytes else HARD_S, HARD_FACTOR * soft_s),
                 operations=count if each else None,
             )
         finally:
@@ -210,6 +205,7 @@ class Turns:
         return bool(wanted and target.pids and not target.is_floor)
 
     def _syncs(self, seat: Seat, workload: Workload, connections: int) -> None:
+        """Count the calls that wait for the disk, in a short load that is in no other figure."""
         stage, salt = seat.stage, self.salt()
         count = max(SYNC_OPERATIONS, 2 * connections)
         workload.before(stage, count, salt)

@@ -175,6 +175,21 @@ def test_a_server_that_runs_already_is_measured_with_the_credentials_of_the_envi
     assert "not seen" in done.stdout
 
 
+def test_a_run_that_is_ended_ends_what_it_has_started(tmp_path):
+    command = [sys.executable, "-m", "bench", "run", "get-4k", "--keys", "50", "--rounds", "1000"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=-1, stderr=-1, text=True, env=environment)
+    while "round 1: anys3" not in process.stderr.readline():
+        assert process.poll() is None
+    started = [pid for pid in accounting.tree(process.pid) if pid != process.pid]
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "all that was started has ended" in said) == (130, True)
+    assert len(started) >= 2
+    assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_list_names_every_workload_and_what_each_target_syncs():
     done = _bench("list")
     assert done.returncode == 0
