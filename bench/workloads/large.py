@@ -223,7 +223,7 @@ WORKLOADS = (
     ),
     _bulk(
         "multipart-1g",
-        "a large object in parts of 16 MiB over 4 connections, and CompleteMultipartUpload",
+        "a large object in parts of 16 MiB, and CompleteMultipartUpload",
         prepare=seed_large,
         before=create_uploads,
         requests=upload_parts,
