@@ -136,7 +136,7 @@ class PowerLoss:
         (self._copy / "index" / "data.mdb").write_bytes(b"".join(pages))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_power_loss_takes_a_relaxed_store_back_to_its_newest_checkpoint(
     path: Path, tmp_path: Path, no_clock: None, seed: int
 ) -> None:

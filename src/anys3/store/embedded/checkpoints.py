@@ -30,7 +30,7 @@ from anys3.store.embedded import device
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import crc32
 from anys3.store.embedded.index import Index
-from anys3.store.interface import StoreError, Unavailable
+from anys3.store.interface import Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class Checkpointer:
             try:
                 if self._index.env.info()["last_txnid"] != self._held.transaction:
                     self.take()
-            except (OSError, lmdb.Error) as error:
+            except (OSError, lmdb.Error, Unavailable) as error:
                 _log.error("no checkpoint was taken, the last one stays: %s", error)
 
 
@@ -138,7 +138,7 @@ class _Held:
             self.meta = _newest_meta(data, env.stat()["psize"])
             self.transaction = _transaction_of(self.meta)
             if self.transaction != env.info()["last_txnid"]:
-                raise StoreError("the index's meta pages are not what this version knows")
+                raise Unavailable("the index's meta pages are not what this version knows")
             self._snapshot = env.begin()
             self._pin = index.counters(self._snapshot).sequence
             if self._pin:  # before the first change there is nothing to keep, and 0 is no pin
