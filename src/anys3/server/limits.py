@@ -23,7 +23,8 @@ class Limits:
     connections_max: int = 4096
     transfers_max: int = 16
     """Threads that may own the socket of a large body or content at one time."""
-    receive_buffer: int = 256 * KIB
+    receive_buffer: int = 240 * KIB
+    """A piece of a body that was read is less than what `platform.keep_large_buffers_apart` sets apart."""
     header_timeout_s: float = 20.0
     """From the first byte of a request to the end of its header section."""
     idle_timeout_s: float = 75.0

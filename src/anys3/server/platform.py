@@ -29,7 +29,7 @@ Windows' proactor fills buffers in the background: there every connection needs 
 """
 
 
-_M_MMAP_THRESHOLD = -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def keep_large_buffers_apart() -> None:
@@ -43,7 +43,10 @@ def keep_large_buffers_apart() -> None:
         import ctypes  # noqa: PLC0415  (only servers that speak TLS ask)
 
         with contextlib.suppress(AttributeError):  # another C library
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 256 << 10)
+            library = ctypes.CDLL(None)
+            library.mallopt(_M_MMAP_THRESHOLD, 256 << 10)
+            # Setting one ends the adaptation of both: the heap would shrink and grow with every large write.
+            library.mallopt(_M_TRIM_THRESHOLD, 4 << 20)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

@@ -14,7 +14,7 @@ from anys3.store.beside import step_back
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BODILESS = frozenset((204, 304))
-_PIECE = 128 << 10
+_PIECE = 240 << 10  # less than what platform.keep_large_buffers_apart sets apart
 
 
 class StatusLines(dict[int, bytes]):
