@@ -50,14 +50,15 @@ class Passage:
         self._residency: Residency | None = None
         self._asked_upto = self._stop = 0
         self._is_cached = False  # what lies before _asked_upto
-        # We read ahead ourselves, and know what will be wanted: the kernel's guesses cost more than they give.
-        device.expect_random_reads(descriptor)
 
     def begin(self, start: int, length: int) -> None:
         """Choose the way for a slice, which is then read from its start to its end."""
         self._may_pass = length > SHORT_MAX and not self._recent.has_seen(self._blob_id, start)
         self._residency = Residency(self._descriptor) if length > BUFFER else None
         self._asked_upto, self._stop = 0, start + length
+        if length <= SHORT_MAX:
+            # Exactly what is asked for; a long slice fills the cache with large pages, read ahead.
+            device.expect_random_reads(self._descriptor)
 
     def is_at_hand(self, offset: int) -> bool:
         """Say whether reading there is a copy from memory only, as far as is known."""
