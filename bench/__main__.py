@@ -131,6 +131,11 @@ def parser() -> argparse.ArgumentParser:
         help="a process of the target given by URL; may be repeated",
     )
     run.add_argument("--unpinned", action="store_true", help="let servers and client run on any core")
+    run.add_argument(
+        "--sleeping-client",
+        action="store_true",
+        help="let a client with a core of its own sleep: the server then pays for waking it",
+    )
     run.add_argument("--no-syncs", action="store_true", help="leave out the pass under strace")
     run.add_argument(
         "--keys",
@@ -219,6 +224,7 @@ def _run(asked: argparse.Namespace) -> int:
         sizes=_sizes(asked),
         counts_syncs=not asked.no_syncs,
         is_pinned=not asked.unpinned,
+        lets_client_sleep=asked.sleeping_client,
         command="python -m bench " + shlex.join(sys.argv[1:]),
     )
     record = Turns(plan).run()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sysconfig
 import tempfile
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -134,9 +135,15 @@ def this_machine() -> Machine:
         memory_gib=round(int(memory.split()[0]) / (1 << 20), 1),
         kernel=f"{platform.system()} {platform.release()}",
         file_system=file_system(Path(tempfile.gettempdir())),
-        python=f"{platform.python_implementation()} {platform.python_version()}",
+        python=f"{platform.python_implementation()} {platform.python_version()} ({_build()})",
         libraries=libraries,
     )
+
+
+def _build() -> str:
+    """Return how the interpreter was compiled: the same server costs a seventh less on an optimised one."""
+    words = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
+    return "profile guided build" if "--enable-optimizations" in words else "plain build"
 
 
 def _lines(path: str) -> list[tuple[str, str]]:

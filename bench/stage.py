@@ -100,11 +100,15 @@ def from_result(result: Result, cpu_s: float | None, pids: Sequence[int], operat
 
 @dataclass(slots=True)
 class Stage:
-    """One target, and what has been stored in it so far (`seeded`: names that workloads give)."""
+    """One target, and what has been stored in it so far (`seeded`: names that workloads give).
+
+    A client on a core of its own polls, unless `lets_client_sleep`: else the server pays for waking it.
+    """
 
     target: Target
     sizes: Sizes
     block: bytes
+    lets_client_sleep: bool = False
     seeded: set[str] = field(default_factory=set)
     uploads: dict[tuple[int, int], str] = field(default_factory=dict)
     etags: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -239,6 +243,11 @@ class Stage:
             result = replay.run()
         return traced.count, result.answers
 
+    @property
+    def client_polls(self) -> bool:
+        """Return whether the load client never sleeps."""
+        return self.target.client_cores is not None and not self.lets_client_sleep
+
     def _replay(self, requests: Sequence[Request], connections: int, soft_s: float, hard_s: float) -> Replay:
         target = self.target
         return Replay(
@@ -252,6 +261,7 @@ class Stage:
             hard_s=hard_s,
             tls=target.tls,
             cores=target.client_cores,
+            polls=self.client_polls,
         )
 
 

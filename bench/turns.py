@@ -38,6 +38,7 @@ class Plan:
     sizes: Sizes = field(default_factory=Sizes)
     counts_syncs: bool = True
     is_pinned: bool = True
+    lets_client_sleep: bool = False
     command: str = ""
 
 
@@ -105,10 +106,15 @@ class Turns:
                 self.missing.append(f"{name}: {error}")
                 say(f"{name} is left out: {error}")
                 continue
-            self.stages.append(Stage(target, self.plan.sizes, block))
+            self.stages.append(Stage(target, self.plan.sizes, block, self.plan.lets_client_sleep))
         wants_handler = any(Floor.HANDLER in workload.floors for workload in self.plan.workloads)
         if wants_handler and not self.plan.tls:
-            self.floor = Stage(stack.enter_context(self._target("floor")), self.plan.sizes, block)
+            self.floor = Stage(
+                stack.enter_context(self._target("floor")),
+                self.plan.sizes,
+                block,
+                self.plan.lets_client_sleep,
+            )
 
     def _target(self, name: str) -> AbstractContextManager[Target]:
         plan = self.plan
@@ -334,6 +340,7 @@ def _facts(stage: Stage) -> TargetFacts:
         f"core {', '.join(map(str, sorted(cores)))}" if cores else "any core"
         for cores in (target.server_cores, target.client_cores)
     ]
+    named[1] += ", polling" if stage.client_polls else ""
     return TargetFacts(target.name, target.title, target.version, target.syncs, *named)
 
 

@@ -129,7 +129,7 @@ class Replay:
     """A load client that has connected and waits for the word; ends with the block, whatever happened.
 
     `tls` is the file of authorities ("-": the system's) and the name that the certificate must be for. After
-    `soft_s` nothing new is sent, after `hard_s` what is outstanding is given up.
+    `soft_s` nothing new is sent, after `hard_s` what is outstanding is given up. One that `polls` never sleeps.
     """
 
     def __init__(
@@ -145,13 +145,21 @@ class Replay:
         hard_s: float = 3600.0,
         tls: tuple[str, str] | None = None,
         cores: frozenset[int] | None = None,
+        polls: bool = False,
     ) -> None:
         self._hard_s = hard_s
         self._directory = tempfile.TemporaryDirectory(prefix="anys3-replay-")
         plan = Path(self._directory.name, "requests")
         try:
             write_requests(plan, requests, block)
-            command: list[str | Path] = [client, plan, address, str(port), str(connections)]
+            command: list[str | Path] = [
+                client,
+                *(["--poll"] if polls else []),
+                plan,
+                address,
+                str(port),
+                str(connections),
+            ]
             command += [str(int(soft_s * 1000)), str(int(hard_s * 1000)), *(tls or ())]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

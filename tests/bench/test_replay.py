@@ -98,10 +98,8 @@ def _put(path: str, size: int, offset: int = 0, **more) -> Request:
     return Request(head, body_offset=offset, body_bytes=size, **more)
 
 
-def _run(server: Scripted, *requests: Request, connections: int = 1, soft_s: float = 20, hard_s: float = 20):
-    with Replay(
-        program(), requests, BLOCK, port=server.port, connections=connections, soft_s=soft_s, hard_s=hard_s
-    ) as replay:
+def _run(server: Scripted, *requests: Request, soft_s: float = 20, hard_s: float = 20, **more):
+    with Replay(program(), requests, BLOCK, port=server.port, soft_s=soft_s, hard_s=hard_s, **more) as replay:
         return replay.run()
 
 
@@ -123,10 +121,11 @@ ANSWERS = {
 }
 
 
+@pytest.mark.parametrize("polls", [False, True], ids=["sleeping", "polling"])
 @pytest.mark.parametrize("name", ANSWERS)
-def test_an_answer_is_read_whole_however_it_is_framed_and_cut(name):
+def test_an_answer_is_read_whole_however_it_is_framed_and_cut(name, polls):
     with Scripted(**{name: [ANSWERS[name]]}) as server:
-        result = _run(server, _get(name, answer_bytes=10), _get(name, answer_bytes=10))
+        result = _run(server, _get(name, answer_bytes=10), _get(name, answer_bytes=10), polls=polls)
     assert (result.answers, result.body_bytes, result.oddities()) == (2, 20, {})
 
 
