@@ -83,6 +83,7 @@ class Served:
             soft_s=LOAD_LIMIT_S,
             hard_s=LOAD_LIMIT_S,
             cores=self._cores[1],
+            polls=self._cores[1] is not None,
         ) as replay:
             before = accounting.cpu_s(pids)
             result = replay.run()
