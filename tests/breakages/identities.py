@@ -10,7 +10,7 @@ from anys3.operations import HANDLERS, call
 from anys3.operations.call import Call
 from anys3.protocol import authentication, copy_source
 from anys3.protocol.http import Answer, Request
-from anys3.server.application import Application
+from anys3.server import application
 from tests.breakages.authorization_header import never_compared
 from tests.broken_servers import (
     Breakage,
@@ -25,8 +25,8 @@ from tests.broken_servers import (
     saying,
 )
 
-AUTHORIZE = "anys3.server.application.Application._authorize"
-authorize = Application._authorize
+AUTHORIZE = "anys3.server.application._authorize"
+authorize = application._authorize
 read = authentication.read
 copy_source_parse = copy_source.parse
 real_may = call.may
@@ -35,10 +35,10 @@ real_may = call.may
 def letting_in(sentence: str, permission: str = "") -> Breakage:
     """A server that lets those in who have no credentials, for everything or for what needs a permission."""
 
-    async def broken(self: Application, identity: Any, operation: Any, target: Target) -> Bucket | None:
+    def broken(identity: Any, operation: Any, target: Target, bucket: Bucket | None) -> Bucket | None:
         if identity.key is None and operation.permission.startswith(permission):
-            return await self.find_bucket(target.bucket) if target.bucket else None
-        return await authorize(self, identity, operation, target)
+            return bucket
+        return authorize(identity, operation, target, bucket)
 
     return patched(sentence, AUTHORIZE, broken)
 

@@ -23,7 +23,6 @@ _CONTENT_HEADERS = (
     (b"content-language", b"Content-Language: %b\r\n"),
     (b"expires", b"Expires: %b\r\n"),
 )
-_DEFAULT_LINE = b"Content-Type: %b\r\n" % DEFAULT_CONTENT_TYPE
 _CANONICAL = {
     name.lower(): name
     for name in (
@@ -61,7 +60,7 @@ def stored_lines(content_headers: Mapping[bytes, bytes], metadata: Mapping[bytes
         MetadataTooLarge: names and values of the metadata, as sent, exceed 2 KB (META-02).
     """
     if not metadata and _CANONICAL.keys().isdisjoint(content_headers):
-        return _DEFAULT_LINE
+        return b"Content-Type: %b\r\n" % DEFAULT_CONTENT_TYPE
     content_type = content_headers.get(b"content-type") or DEFAULT_CONTENT_TYPE
     lines = [b"Content-Type: %b\r\n" % content_type]
     for name, line in _CONTENT_HEADERS:

@@ -158,10 +158,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._drop(count)
             return
         self._is_bulk = count > self.connections.unchecked_max
-        try:
-            self._parser.feed_data(self._view[:count])
-        except _ENDED as error:
-            self._interrupted(error, self._view[:count])
+        self._feed(self._view[:count])
         if self._queue and not self._is_busy:
             self._next()
         if self._phase:
@@ -251,7 +248,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         else:
             self._request = request
         if b"upgrade" in headers and parser.should_upgrade():
-            # llhttp ends after this head, body or not: `_interrupted` goes on with another parser.
+            # llhttp ends after this head, body or not: `_feed` goes on with another parser.
             self._upgraded = (self._request, self._incoming)
             self._request = self._incoming = None
 
@@ -284,23 +281,19 @@ class HttpProtocol(asyncio.BufferedProtocol):
     # --- parsing --------------------------------------------------------------------------------------
 
     def _feed(self, data: memoryview) -> None:
-        try:
-            self._parser.feed_data(data)
-        except _ENDED as error:
-            self._interrupted(error, data)
-
-    def _interrupted(self, error: Exception, data: memoryview) -> None:
-        """Go on behind a head with Upgrade, where llhttp ends; refuse anything else that it ended at."""
-        while isinstance(error, httptools.HttpParserUpgrade):
-            data = data[error.args[0] :]
-            if not self._ignore_upgrade() or not data:
-                return
+        """Parse: go on behind a head with Upgrade, where llhttp ends; refuse anything else that it ends at."""
+        while True:
             try:
                 self._parser.feed_data(data)
                 return
-            except _ENDED as another:
-                error = another
-        self._stopped(_reason(error))
+            except _ENDED as error:
+                ended = error  # to be looked at outside: what is raised in here would get it as its context
+            if not isinstance(ended, httptools.HttpParserUpgrade):
+                self._stopped(_reason(ended))
+                return
+            data = data[ended.args[0] :]
+            if not self._ignore_upgrade() or not data:
+                return
 
     def _stopped(self, reason: BaseException | None) -> None:
         """Refuse what the parser stopped at."""
