@@ -56,6 +56,12 @@ def put(stage: Stage, count: int, salt: int) -> list[Request]:
     return [stage.put(new_key(salt, index), SIZE, salt * 100_003 + index) for index in range(count)]
 
 
+def put_in_order(stage: Stage, count: int, salt: int) -> list[Request]:
+    """Return PUTs of new keys in the order of the index, as names that begin with a time arrive."""
+    path = f"{NEW}/t{salt:04d}"
+    return [stage.put(f"{path}-{index:06d}", SIZE, salt * 100_003 + index) for index in range(count)]
+
+
 def before_delete(stage: Stage, count: int, salt: int) -> None:
     """Store the keys that a load of DELETEs is to meet."""
     if not stage.target.is_floor:
@@ -96,6 +102,14 @@ WORKLOADS = (
     Workload("head", "HEAD of 4 KiB objects", seed, head, floors=(Floor.HANDLER,)),
     Workload(
         "put-4k", "PUT of new 4 KiB objects", seed, put, floors=(Floor.HANDLER, Floor.DISK), writes=True
+    ),
+    Workload(
+        "put-4k-in-order",
+        "PUT of new 4 KiB objects whose keys ascend",
+        seed,
+        put_in_order,
+        floors=(Floor.HANDLER, Floor.DISK),
+        writes=True,
     ),
     Workload(
         "delete",

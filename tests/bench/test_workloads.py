@@ -74,7 +74,7 @@ def test_a_workload_expects_something_of_the_server(stage, name):
     assert "SignatureDoesNotMatch" in made.sample or name == "head"
 
 
-@pytest.mark.parametrize("name", ["put-4k", "delete", "mixed-4k", "get-4k", "head"])
+@pytest.mark.parametrize("name", ["put-4k", "put-4k-in-order", "delete", "mixed-4k", "get-4k", "head"])
 def test_two_loads_of_a_workload_are_not_the_same(stage, name):
     make = WORKLOADS[name].requests
     first, other = ([request.head.split(b" ")[1] for request in make(stage, 40, salt)] for salt in (7, 8))
