@@ -39,7 +39,7 @@ class Served:
     """
 
     def __init__(self, directory: Path, *options: str, source: Path | None = None) -> None:
-        pair = random_key_pair()
+        self.pair = pair = random_key_pair()
         (self.port,) = free_ports(1)
         self.signer = Signer(f"127.0.0.1:{self.port}", pair.access_key_id, pair.secret_access_key)
         self._cores = cores_for(1)
@@ -96,6 +96,11 @@ class Served:
             result.p50_ns / 1e6,
             result.p99_ns / 1e6,
         )
+
+    @property
+    def pids(self) -> list[int]:
+        """Return its living processes."""
+        return self._running.pids()
 
     def resident_mib(self) -> tuple[float, float]:
         """Return resident memory of its own, and of files: the index's pages that it has read."""
