@@ -10,13 +10,12 @@ import os
 import select
 import socket
 from collections.abc import Callable, Iterable
-from functools import partial
 
 from anys3.protocol.http import Content
 from anys3.server import platform
 from anys3.spec.errors import S3Error
-from anys3.store.beside import Started, Threads, step_back
-from anys3.store.buffers import BUFFER, BUFFERS
+from anys3.store.beside import Blocks, Threads, step_back
+from anys3.store.buffers import BUFFER
 
 _LOW_WATER = 256 << 10
 _CONSUMERS = Threads()
@@ -61,12 +60,14 @@ class Transfer:
         spare. Raises S3Error IncompleteBody (HTTP-10), RequestTimeout (HTTP-23), and what `consume` raises.
         """
         step_back()
-        blocks = _Blocks(consume, wants_spare=rest > BUFFER)
+        blocks = Blocks(_CONSUMERS)
         try:
+            if rest > BUFFER:
+                blocks.overlap()
             with _low_water(self.sock) as set_low_water:
                 filled = 0
                 for piece in first:
-                    filled = _append(blocks, filled, piece)
+                    filled = _append(blocks, filled, piece, consume)
                 poll = select.poll()
                 poll.register(self.sock, select.POLLIN)
                 while rest:
@@ -77,10 +78,10 @@ class Transfer:
                         rest -= got
                         self.moved += got
                     if filled == BUFFER:
-                        blocks.consume(filled)
+                        blocks.consume(filled, consume)
                         filled = 0
                 if filled:
-                    blocks.consume(filled)
+                    blocks.consume(filled, consume)
                 blocks.settle()
         finally:
             self.sock.close()
@@ -110,43 +111,7 @@ class Transfer:
             self.sock.close()
 
 
-class _Blocks:
-    """Blocks that are filled one after the other, and consumed in their order."""
-
-    def __init__(self, consume: Callable[[memoryview], None], *, wants_spare: bool) -> None:
-        self._consume = consume
-        self._buffer = BUFFERS.take()
-        self._spare = BUFFERS.take_spare() if wants_spare else None
-        self.view = memoryview(self._buffer)
-        """The block to fill."""
-        self._other = None if self._spare is None else memoryview(self._spare)
-        self._under_way: Started[None] | None = None
-
-    def consume(self, count: int) -> None:
-        """Let the first `count` bytes be consumed; `view` is to be filled anew. Raises what consuming raised."""
-        if self._other is None:
-            self._consume(self.view[:count])
-            return
-        self.settle()
-        self._under_way = _CONSUMERS.start(partial(self._consume, self.view[:count]))
-        self.view, self._other = self._other, self.view
-
-    def settle(self) -> None:
-        """Wait for the end of what is consumed. Raises what that raised."""
-        under_way, self._under_way = self._under_way, None
-        if under_way is not None:
-            under_way.result()
-
-    def close(self) -> None:
-        """Give the memory back, once nobody uses it."""
-        with contextlib.suppress(Exception):
-            self.settle()
-        BUFFERS.give(self._buffer)
-        if self._spare is not None:
-            BUFFERS.give_spare(self._spare)
-
-
-def _append(blocks: _Blocks, filled: int, piece: bytes) -> int:
+def _append(blocks: Blocks, filled: int, piece: bytes, consume: Callable[[memoryview], None]) -> int:
     """Put `piece` into the block, consuming each that is full; return how much the last one holds."""
     start = 0
     while start < len(piece):
@@ -155,7 +120,7 @@ def _append(blocks: _Blocks, filled: int, piece: bytes) -> int:
         start += count
         filled += count
         if filled == BUFFER:
-            blocks.consume(filled)
+            blocks.consume(filled, consume)
             filled = 0
     return filled
 

@@ -1,14 +1,18 @@
-"""Work of the disk beside other work of one transfer, in a few threads of the process."""
+"""Work of one transfer beside its other work, in a few threads of the process."""
 
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
+
+from anys3.store.buffers import BUFFERS
 
 Result = TypeVar("Result")
 _STEPS_BACK = 5
@@ -103,3 +107,49 @@ class Threads:
 
 
 THREADS = Threads()
+
+
+class Blocks:
+    """Blocks of BUFFER bytes that are filled one after the other, and consumed in their order.
+
+    They are consumed in turn with being filled, after `overlap` beside it.
+    """
+
+    __slots__ = ("_buffer", "_other", "_spare", "_threads", "_under_way", "view")
+
+    def __init__(self, threads: Threads = THREADS) -> None:
+        self._threads = threads
+        self._buffer = BUFFERS.take()
+        self._spare: mmap.mmap | None = None
+        self.view = memoryview(self._buffer)
+        """The block to fill."""
+        self._other: memoryview | None = None
+        self._under_way: Started[None] | None = None
+
+    def overlap(self) -> None:
+        """Fill the next block while a thread consumes one, if there is memory to spare. To be called once."""
+        self._spare = BUFFERS.take_spare()
+        self._other = None if self._spare is None else memoryview(self._spare)
+
+    def consume(self, count: int, consume: Callable[[memoryview], None]) -> None:
+        """Let the first `count` bytes be consumed; `view` is to be filled anew. Raises what consuming raised."""
+        if self._other is None:
+            consume(self.view[:count])
+            return
+        self.settle()
+        self._under_way = self._threads.start(partial(consume, self.view[:count]))
+        self.view, self._other = self._other, self.view
+
+    def settle(self) -> None:
+        """Wait for the end of what is consumed. Raises what that raised."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.result()
+
+    def close(self) -> None:
+        """Give the memory back, once nobody uses it. To be called once."""
+        with contextlib.suppress(Exception):
+            self.settle()
+        BUFFERS.give(self._buffer)
+        if self._spare is not None:
+            BUFFERS.give_spare(self._spare)

@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import mmap
 import os
 import struct
 import threading
 import weakref
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from anys3.store.beside import THREADS, Started
-from anys3.store.buffers import BUFFER, BUFFERS
+from anys3.store.beside import Blocks
+from anys3.store.buffers import BUFFER
 from anys3.store.embedded import device
 from anys3.store.embedded.directory import explain
 from anys3.store.embedded.format import BLOB, Reference, crc32
@@ -149,9 +147,7 @@ class BlobWriter:
         self._files = files
         self._length = length
         self._inline_max = inline_max
-        self._buffer: mmap.mmap | None = BUFFERS.take()
-        self._spare: mmap.mmap | None = None
-        self._under_way: Started[None] | None = None  # a thread writes the spare buffer
+        self._blocks: Blocks | None = Blocks()
         self._filled = 0
         self._offset = 0  # bytes in the file
         self._descriptor = -1
@@ -163,32 +159,29 @@ class BlobWriter:
 
     def write(self, data: memoryview | bytes) -> None:
         """Append. Raises StoreFull, Unavailable."""
-        buffer = self._buffer
-        if buffer is None:
+        blocks = self._blocks
+        if blocks is None:
             raise ValueError("the content is finished or discarded")
         view = memoryview(data).cast("B")
         while len(view):
-            room = BUFFER - self._filled
-            if room == 0:
-                buffer = self._flush(buffer)
-                room = BUFFER
-            piece = view[:room]
-            buffer[self._filled : self._filled + len(piece)] = piece
+            if self._filled == BUFFER:
+                self._flush(blocks)
+            piece = view[: BUFFER - self._filled]
+            blocks.view[self._filled : self._filled + len(piece)] = piece
             self._filled += len(piece)
             view = view[len(piece) :]
 
     def finish(self) -> object:
         """Make the bytes durable and return the content. Raises StoreFull, Unavailable."""
-        buffer = self._buffer
-        if buffer is None:
+        blocks = self._blocks
+        if blocks is None:
             raise ValueError("the content is finished or discarded")
-        size = self._offset + self._filled
-        if size <= self._inline_max and self._descriptor < 0:
-            content = buffer[: self._filled]
+        if self._filled <= self._inline_max and self._descriptor < 0:
+            content = bytes(blocks.view[: self._filled])
             self._let_go()
             return content
         try:
-            self._written = self._seal(buffer, size)
+            self._written = self._seal(blocks)
         except OSError as error:
             self.discard()
             raise explain(error, self._files.incoming) from error
@@ -199,24 +192,29 @@ class BlobWriter:
         self._let_go()
         return self._written
 
-    def _seal(self, buffer: mmap.mmap, size: int) -> Written:
+    def _seal(self, blocks: Blocks) -> Written:
         """Write what is left, the table and the footer; sync; give the final name."""
-        self._settle()
-        self._sum_up(buffer, self._filled)
+        blocks.settle()
+        if self._descriptor < 0:
+            self._create()
+        view, filled = blocks.view, self._filled
+        size = self._offset + filled
+        self._sum_up(view[:filled])
         table = struct.pack(f">{len(self._table)}I", *self._table)
         reference_crc = crc32(table)
         trailer = memoryview(table + FOOTER.pack(MAGIC, VERSION, 0, BLOCK, size, reference_crc))
         total = size + len(trailer)
         while trailer:
-            if self._filled == BUFFER:
-                self._put(buffer, BUFFER)
-            piece = trailer[: BUFFER - self._filled]
-            buffer[self._filled : self._filled + len(piece)] = piece
-            self._filled += len(piece)
+            if filled == BUFFER:
+                self._put(view)
+                filled = 0
+            piece = trailer[: BUFFER - filled]
+            view[filled : filled + len(piece)] = piece
+            filled += len(piece)
             trailer = trailer[len(piece) :]
         if self._is_direct:
-            self._filled = -(-self._filled // device.PAGE) * device.PAGE
-        self._put(buffer, self._filled)
+            filled = -(-filled // device.PAGE) * device.PAGE
+        self._put(view[:filled])
         os.truncate(self._descriptor, total)
         if not self._files.is_relaxed:
             device.sync_file(self._descriptor)
@@ -225,59 +223,37 @@ class BlobWriter:
         assert self._incoming is not None
         return self._files.publish(Reference(BLOB, self._id, size, reference_crc), self._incoming)
 
-    def _flush(self, buffer: mmap.mmap) -> mmap.mmap:
-        """Write a full buffer, in a thread if there is memory to spare; return one to go on with."""
+    def _flush(self, blocks: Blocks) -> None:
+        """Write a full block, in a thread if there is memory to spare."""
         try:
-            self._settle()
             if self._descriptor < 0:
                 self._create()
-                self._spare = BUFFERS.take_spare()
-            if self._spare is None:
-                self._sum_up(buffer, BUFFER)
-                self._put(buffer, BUFFER)
-                return buffer
+                blocks.overlap()
+            blocks.consume(BUFFER, self._take)
         except OSError as error:
             self.discard()
             raise explain(error, self._files.incoming) from error
-        self._under_way = THREADS.start(partial(self._write_beside, buffer, self._offset))
-        self._offset += BUFFER
-        self._filled = 0
-        self._buffer, self._spare = self._spare, buffer
-        return self._buffer
-
-    def _write_beside(self, buffer: mmap.mmap, offset: int) -> None:
-        self._sum_up(buffer, BUFFER)
-        self._write_out(buffer, BUFFER, offset)
-
-    def _settle(self) -> None:
-        """Wait for the thread that writes. Raises OSError if it could not."""
-        under_way, self._under_way = self._under_way, None
-        if under_way is not None:
-            under_way.result()
-
-    def _sum_up(self, buffer: mmap.mmap, length: int) -> None:
-        """Add the checksums of the buffer's blocks; the buffer begins on a block's border."""
-        with memoryview(buffer) as view:
-            for at in range(0, length, BLOCK):
-                self._table.append(crc32(view[at : min(at + BLOCK, length)]))
-
-    def _put(self, buffer: mmap.mmap, length: int) -> None:
-        """Write the buffer's first `length` bytes behind what the file has."""
-        if self._descriptor < 0:
-            self._create()
-        self._write_out(buffer, length, self._offset)
-        self._offset += length
         self._filled = 0
 
-    def _write_out(self, buffer: mmap.mmap, length: int, offset: int) -> None:
-        with memoryview(buffer) as view:
-            try:
-                device.write_at(self._descriptor, view[:length], offset)
-            except OSError as error:
-                # Some file systems take the flag and then want another alignment.
-                if not device.is_misaligned(error) or not device.drop_direct(self._descriptor):
-                    raise
-                device.write_at(self._descriptor, view[:length], offset)
+    def _take(self, view: memoryview) -> None:
+        self._sum_up(view)
+        self._put(view)
+
+    def _sum_up(self, view: memoryview) -> None:
+        """Add the checksums of blocks; `view` begins on a block's border."""
+        for at in range(0, len(view), BLOCK):
+            self._table.append(crc32(view[at : at + BLOCK]))
+
+    def _put(self, view: memoryview) -> None:
+        """Write behind what the file has."""
+        try:
+            device.write_at(self._descriptor, view, self._offset)
+        except OSError as error:
+            # Some file systems take the flag and then want another alignment.
+            if not device.is_misaligned(error) or not device.drop_direct(self._descriptor):
+                raise
+            device.write_at(self._descriptor, view, self._offset)
+        self._offset += len(view)
 
     def _create(self) -> None:
         self._id, self._incoming = self._files.new()
@@ -288,8 +264,6 @@ class BlobWriter:
 
     def discard(self) -> None:
         """Forget the bytes. Idempotent; does nothing after a commit has named the content."""
-        with contextlib.suppress(OSError):
-            self._settle()
         self._let_go()
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -301,12 +275,10 @@ class BlobWriter:
             self._written.discard()
 
     def _let_go(self) -> None:
-        if self._buffer is not None:
-            BUFFERS.give(self._buffer)
-            self._buffer = None
-        if self._spare is not None:
-            BUFFERS.give_spare(self._spare)
-            self._spare = None
+        """Give the memory back, after what is being written."""
+        blocks, self._blocks = self._blocks, None
+        if blocks is not None:
+            blocks.close()
 
     def __del__(self) -> None:
         if self._written is None:
