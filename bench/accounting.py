@@ -62,22 +62,27 @@ def reset_peak(pids: Iterable[int]) -> None:
 
 def rss_mib(pids: Iterable[int], *, is_peak: bool) -> float:
     """Return resident memory of all processes together, now or at their peaks; shared pages count in each."""
-    return _memory_mib(pids, "VmHWM:" if is_peak else "VmRSS:")
+    return _memory_mib(pids, ("VmHWM:",) if is_peak else ("VmRSS:",))
 
 
 def anonymous_mib(pids: Iterable[int]) -> float:
     """Return the resident memory that is no page of a file: an index that is mapped is not in it."""
-    return _memory_mib(pids, "RssAnon:")
+    return _memory_mib(pids, ("RssAnon:",))
 
 
-def _memory_mib(pids: Iterable[int], name: str) -> float:
+def file_mib(pids: Iterable[int]) -> float:
+    """Return the resident memory that is pages of files: of an index that is mapped, what was read of it."""
+    return _memory_mib(pids, ("RssFile:", "RssShmem:"))
+
+
+def _memory_mib(pids: Iterable[int], names: tuple[str, ...]) -> float:
     total = 0
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith(name))
+        total += sum(int(line.split()[1]) for line in lines if line.startswith(names))
     return total / 1024
 
 

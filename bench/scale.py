@@ -28,6 +28,7 @@ from anys3.model import Bucket, Entry
 from anys3.operations.publishing import make_entry
 from anys3.store.embedded import EmbeddedStore, can_be_relaxed, open_store
 from anys3.store.interface import Mutation, PutEntry
+from bench import accounting
 from bench.client import IS_HEAD, Request
 from bench.served import Load, Served
 
@@ -291,7 +292,7 @@ def run(directory: Path, keys: int, rounds: int, share: float, *, is_cold: bool 
         found = measure(servers, rounds, share)
         missed = report(found, [count for _, count in stores])
         for server, count in servers:
-            own, files = server.resident_mib()
+            own, files = accounting.anonymous_mib(server.pids), accounting.file_mib(server.pids)
             print(
                 f"resident at {count:,} keys: {own:.0f} MiB of its own, {files:.0f} MiB of the index's file"
             )

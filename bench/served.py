@@ -15,7 +15,7 @@ from bench.client import Replay, Request
 from bench.peers.product import random_key_pair
 from bench.peers.running import Running, answers, free_ports
 from bench.signing import Signer
-from bench.targets import cores_for, pinned
+from bench.targets import cores_for, environment_of, pinned
 
 START_LIMIT_S = 60.0
 LOAD_LIMIT_S = 120.0
@@ -46,10 +46,7 @@ class Served:
         self._running = Running(directory.with_name(directory.name + ".log"))
         command = [sys.executable, "-m", "anys3", "serve", str(directory), "--workers", "1", *options]
         command += ["--listen", f"127.0.0.1:{self.port}"]
-        environment = {
-            "ANYS3_ACCESS_KEY_ID": pair.access_key_id,
-            "ANYS3_SECRET_ACCESS_KEY": pair.secret_access_key,
-        }
+        environment = environment_of(pair)
         if source is not None:
             environment["PYTHONPATH"] = str(source)
         begin = time.perf_counter()
@@ -101,12 +98,3 @@ class Served:
     def pids(self) -> list[int]:
         """Return its living processes."""
         return self._running.pids()
-
-    def resident_mib(self) -> tuple[float, float]:
-        """Return resident memory of its own, and of files: the index's pages that it has read."""
-        own, files = 0, 0
-        for pid in self._running.pids():
-            fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-            own += int(fields["RssAnon"].split()[0])
-            files += int(fields["RssFile"].split()[0]) + int(fields["RssShmem"].split()[0])
-        return own / 1024, files / 1024

@@ -244,7 +244,7 @@ def _launched(
             places = {directory / "cert.pem": certificate.chain, directory / "key.pem": certificate.key}
             words = [places.get(word, word) if isinstance(word, Path) else word for word in words]
         with pinned(cores[0]):
-            running.spawn(words, environment=_environment(pair), cwd=Path(__file__).parents[1])
+            running.spawn(words, environment=environment_of(pair), cwd=Path(__file__).parents[1])
         running.wait_until(f"{name} answers", lambda: answers(port, "/", certificate))
         yield Target(
             name=name,
@@ -263,7 +263,8 @@ def _launched(
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _environment(pair: KeyPair) -> dict[str, str]:
+def environment_of(pair: KeyPair) -> dict[str, str]:
+    """Return what tells `anys3 serve` its root key."""
     return {
         "ANYS3_ACCESS_KEY_ID": pair.access_key_id,
         "ANYS3_SECRET_ACCESS_KEY": pair.secret_access_key,

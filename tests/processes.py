@@ -57,6 +57,11 @@ class ServerProcess:
         assert self._process is not None
         return self._process.pid
 
+    def memory_kib(self, field: str) -> int:
+        """Return a figure of /proc/PID/status of the process that was started, such as RssAnon (Linux)."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
     def _answers(self) -> bool:
         try:
             return self.s3.request("GET", "/").status == 200

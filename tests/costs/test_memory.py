@@ -115,8 +115,7 @@ def test_two_thousand_requests_leave_no_object_behind(in_process: RawClient, kin
 
 def resident_kib(server: ServerProcess) -> int:
     """Return the server's resident memory without pages of files, of which LMDB's map has as many as it reads."""
-    lines = Path(f"/proc/{server.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+    return server.memory_kib("RssAnon")
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")

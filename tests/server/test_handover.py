@@ -11,7 +11,8 @@ import pytest
 
 from anys3.server.handover import Transfer
 from anys3.spec.errors import S3Error
-from anys3.store.buffers import BUFFER, BUFFERS
+from anys3.store.buffers import BUFFER
+from tests.spares import count_of_spares, no_spares
 
 BYTES = random.Random(6).randbytes(3 * BUFFER + 77)
 
@@ -22,13 +23,6 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     ours.setblocking(False)
     with ours, theirs:
         yield ours, theirs
-
-
-def count_of_spares() -> int:
-    spares = list(iter(BUFFERS.take_spare, None))
-    for spare in spares:
-        BUFFERS.give_spare(spare)
-    return len(spares)
 
 
 def send(theirs: socket.socket, data: bytes, *, then_close: bool = False) -> threading.Thread:
@@ -67,14 +61,10 @@ def test_without_memory_to_spare_a_body_is_consumed_in_turn(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = pair
-    spares = list(iter(BUFFERS.take_spare, None))
-    try:
+    with no_spares():
         thread = send(theirs, BYTES)
         assert received(ours, [], len(BYTES)) == BYTES
         thread.join()
-    finally:
-        for spare in spares:
-            BUFFERS.give_spare(spare)
 
 
 @pytest.mark.parametrize("at_block", [0, 1, 3])

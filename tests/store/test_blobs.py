@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import resource
 import signal
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from anys3.store.buffers import BUFFER, BUFFERS
+from anys3.store.buffers import BUFFER
 from anys3.store.embedded.blobs import BLOCK, BlobWriter, Files
 from anys3.store.embedded.reading import OpenBlob
 from anys3.store.interface import StoreError
+from tests.spares import count_of_spares, no_spares
 
 BYTES = random.Random(5).randbytes(5 * BUFFER + 4097)
 SIZES = [BLOCK, BUFFER - 1, BUFFER, BUFFER + 1, 2 * BUFFER, 2 * BUFFER + 1, 3 * BUFFER - 1, len(BYTES)]
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
-    (tmp_path / "incoming").mkdir()
-    for number in range(256):
-        (tmp_path / "blobs" / f"{number:02x}").mkdir(parents=True)
-    ids = itertools.count(1)
-    return Files(tmp_path, 0, lambda: next(ids))
-
-
-def count_of_spares() -> int:
-    spares = list(iter(BUFFERS.take_spare, None))
-    for spare in spares:
-        BUFFERS.give_spare(spare)
-    return len(spares)
-
-
-@pytest.fixture
 def _no_spares() -> Iterator[None]:
-    spares = list(iter(BUFFERS.take_spare, None))
-    yield
-    for spare in spares:
-        BUFFERS.give_spare(spare)
+    with no_spares():
+        yield
 
 
 def write(files: Files, size: int, piece: int, length: int | None) -> bytes:

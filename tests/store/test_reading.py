@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import mmap
 import os
 import random
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from anys3.store.buffers import BUFFER, BUFFERS
+from anys3.store.buffers import BUFFER
 from anys3.store.embedded import device
 from anys3.store.embedded.blobs import BLOCK, BlobWriter, Files
 from anys3.store.embedded.format import Reference
@@ -19,6 +18,7 @@ from anys3.store.embedded.passing import SHORT_MAX, Passage, Recent
 from anys3.store.embedded.reading import OpenBlob
 from anys3.store.embedded.residency import Residency
 from anys3.store.interface import Corrupt
+from tests.spares import count_of_spares, no_spares
 
 SIZE = SHORT_MAX + 2 * BUFFER + 12345
 BYTES = random.Random(4).randbytes(SIZE)
@@ -32,15 +32,6 @@ SLICES = [
     (3 * BLOCK + 7, 2 * BUFFER),
     (5, 0),
 ]
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Files:
-    (tmp_path / "incoming").mkdir()
-    for number in range(256):
-        (tmp_path / "blobs" / f"{number:02x}").mkdir(parents=True)
-    ids = itertools.count(1)
-    return Files(tmp_path, 0, lambda: next(ids))
 
 
 @pytest.fixture
@@ -176,12 +167,8 @@ def test_no_byte_of_a_damaged_block_is_handed_out(
 
 def test_without_memory_to_spare_everything_is_read_all_the_same(files: Files, reference: Reference) -> None:
     forget(files, reference)
-    spares = list(iter(BUFFERS.take_spare, None))
-    try:
+    with no_spares():
         assert read(files, reference, 0, SIZE) == BYTES
-    finally:
-        for spare in spares:
-            BUFFERS.give_spare(spare)
 
 
 def test_a_read_that_is_given_up_gives_its_memory_back(files: Files, reference: Reference) -> None:
@@ -194,13 +181,6 @@ def test_a_read_that_is_given_up_gives_its_memory_back(files: Files, reference: 
         blob.close()
     del blocks
     assert count_of_spares() == before
-
-
-def count_of_spares() -> int:
-    spares = list(iter(BUFFERS.take_spare, None))
-    for spare in spares:
-        BUFFERS.give_spare(spare)
-    return len(spares)
 
 
 def test_a_closed_blob_is_not_read(files: Files, reference: Reference) -> None:
