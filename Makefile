@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DIR ?= data
 WORKERS ?= 2
 
-.PHONY: serve test lint test-unit test-interop docs costs bench-smoke clean
+.PHONY: serve test lint test-unit test-interop docs costs bench-smoke torture clean
 
 serve: $(VENV)/installed
 	$(BIN)/anys3 serve $(DIR)
@@ -36,6 +36,11 @@ costs: $(VENV)/installed-dev
 # CPU of small operations beside their budgets (bench/budget.toml) and the parent commit; by hand, before a release.
 bench-smoke: $(VENV)/installed-dev
 	$(BIN)/python -m bench.smoke
+
+# The long forms of every proof of docs/durability.md and docs/security.md, one after the other; takes hours.
+TORTURE := crash power corruption races faults fuzz abuse soak access
+torture: $(VENV)/installed-dev
+	set -e; for proof in $(TORTURE); do $(BIN)/python -m tests.torture $$proof --long --record; done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

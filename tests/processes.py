@@ -22,11 +22,23 @@ START_TIMEOUT_S = 20.0
 class ServerProcess:
     """`python -m anys3 serve DIR` on a port that stays the same over restarts."""
 
-    def __init__(self, directory: Path, *options: str, under: Iterable[str] = ()) -> None:
-        """Prepare it; `under` is a command line that runs it, such as a tracer's."""
+    def __init__(
+        self,
+        directory: Path,
+        *options: str,
+        under: Iterable[str] = (),
+        entry: Iterable[str] = ("-m", "anys3"),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare it; `under` is a command line that runs it, such as a tracer's.
+
+        `entry` is what Python starts, such as `tests.torture.server.entry(...)`; `environment` is added.
+        """
         self.directory = directory
         self.options = options
         self._under = tuple(under)
+        self._entry = tuple(entry)
+        self._added = dict(environment or {})
         self.port = _free_port()
         self.s3 = RawClient(f"http://127.0.0.1:{self.port}", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
         self._process: subprocess.Popen[bytes] | None = None
@@ -37,10 +49,10 @@ class ServerProcess:
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [
-                    *(*self._under, sys.executable, "-m", "anys3", "serve", str(self.directory)),
+                    *(*self._under, sys.executable, *self._entry, "serve", str(self.directory)),
                     *("--listen", f"127.0.0.1:{self.port}", *self.options),
                 ],
-                env=_environment(),
+                env={**_environment(), **self._added},
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -112,9 +124,15 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def serving(directory: Path, *options: str, under: Iterable[str] = ()) -> Iterator[ServerProcess]:
+def serving(
+    directory: Path,
+    *options: str,
+    under: Iterable[str] = (),
+    entry: Iterable[str] = ("-m", "anys3"),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[ServerProcess]:
     """Run a server process; whatever happens, nothing of it is left."""
-    process = ServerProcess(directory, *options, under=under)
+    process = ServerProcess(directory, *options, under=under, entry=entry, environment=environment)
     try:
         process.start()
         yield process

@@ -1,0 +1,60 @@
+"""The numbers of the last full run of each proof: `docs/torture/PROOF.json`, and the table made of them."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "docs" / "torture"
+
+
+def record(
+    proof: str, seconds: float, numbers: Mapping[str, int | float | str], found: Mapping[str, str]
+) -> Path:
+    """Keep a run: what it counted, and for each planted bug, by its sentence, how the harness found it."""
+    FOLDER.mkdir(exist_ok=True)
+    file = FOLDER / f"{proof}.json"
+    words = ["python", "-m", "tests.torture", *sys.argv[1:]]
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    content = {
+        "proof": proof,
+        "command": shlex.join(words),
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit.stdout.strip(),
+        "system": f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}",
+        "seconds": round(seconds),
+        "numbers": dict(numbers),
+        "planted_bugs_found": dict(found),
+    }
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return file
+
+
+def table() -> str:
+    """Return the Markdown table of all recorded runs."""
+    lines = ["| proof | command | last full run | counted | planted bugs found |", "|---|---|---|---|---|"]
+    for file in sorted(FOLDER.glob("*.json")):
+        run = json.loads(file.read_text())
+        counted = "; ".join(f"{name}: {_number(value)}" for name, value in run["numbers"].items())
+        lines.append(
+            f"| {run['proof']} | `{run['command']}` | {run['date']}, {_duration(run['seconds'])} | {counted} |"
+            f" {len(run['planted_bugs_found'])} |"
+        )
+    return "\n".join(lines)
+
+
+def _number(value: float | str) -> str:
+    return f"{value:,}" if isinstance(value, (int, float)) else value
+
+
+def _duration(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 120 else f"{seconds / 60:.0f} min"
