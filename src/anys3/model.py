@@ -41,7 +41,7 @@ class AccessKey:
     """
 
     access_key_id: str
-    secret_access_key: str
+    secret_access_key: str = field(repr=False)
     name: str
     is_root: bool = False
     may_create_buckets: bool = False

@@ -14,6 +14,7 @@ from anys3.cli.keys import rights
 from anys3.cli.opening import directory_of, with_store
 from anys3.cli.rules import as_json, read_rules
 from anys3.model import Bucket
+from anys3.server.audit import Audit, operator
 from anys3.server.buckets import check_name
 from anys3.server.refusals import Exit, Refusal
 from anys3.store.interface import BucketChanged, BucketExists, BucketNotEmpty, Store
@@ -21,6 +22,7 @@ from anys3.store.interface import BucketChanged, BucketExists, BucketNotEmpty, S
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run `anys3 bucket ACTION`."""
+    directory = directory_of(arguments, environment)
 
     async def command(store: Store) -> int:
         match arguments.action:
@@ -36,9 +38,24 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
                 await _cors(store, arguments)
             case _:
                 await _delete(store, arguments)
+        details = _changed(arguments)
+        if details is not None:
+            Audit(directory).note(operator(), f"bucket {arguments.action}", arguments.name, **details)
         return Exit.OK
 
-    return with_store(directory_of(arguments, environment), command)
+    return with_store(directory, command)
+
+
+def _changed(arguments: argparse.Namespace) -> dict[str, bool] | None:
+    """Return what the audit log says of a command besides its name and bucket; None if it only looks."""
+    match arguments.action:
+        case "create" | "delete":
+            return {}
+        case "public":
+            return {"is_public": not arguments.off}
+        case "cors" if arguments.clear or arguments.file or arguments.allow_origin:
+            return {"is_cleared": bool(arguments.clear)}
+    return None
 
 
 async def find(store: Store, name: str) -> Bucket:

@@ -12,6 +12,7 @@ from anys3.cli import output
 from anys3.cli.opening import directory_of, with_store
 from anys3.model import AccessKey, Grant
 from anys3.server import credentials
+from anys3.server.audit import Audit, operator
 from anys3.server.refusals import Exit, Refusal
 from anys3.store.interface import Store
 
@@ -24,18 +25,25 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     if arguments.action == "create":
         _check_create(arguments)
 
+    def note(action: str, key: AccessKey, **details: dict[str, str] | bool) -> None:
+        Audit(directory).note(operator(), action, key.name, access_key_id=key.access_key_id, **details)
+
     async def command(store: Store) -> int:
         match arguments.action:
             case "create":
-                _show_secret(await _create(store, arguments), arguments.json)
+                key = await _create(store, arguments)
+                note("key create", key, grants=rights(key), create_buckets=key.may_create_buckets)
+                _show_secret(key, arguments.json)
             case "list":
                 _show_list(await store.keys(), arguments.json)
             case "info":
                 _show_info(await find(store, arguments.name), arguments.json)
             case "rotate":
-                _show_secret(await _rotate(store, directory, arguments.name), arguments.json)
+                key = await _rotate(store, directory, arguments.name)
+                note("key rotate", key)
+                _show_secret(key, arguments.json)
             case _:
-                await _delete(store, arguments.name, arguments.json)
+                note("key delete", await _delete(store, arguments.name, arguments.json))
         return Exit.OK
 
     return with_store(directory, command)
@@ -124,7 +132,7 @@ async def _rotate(store: Store, directory: Path, name: str) -> AccessKey:
     return rotated
 
 
-async def _delete(store: Store, name: str, is_json: bool) -> None:
+async def _delete(store: Store, name: str, is_json: bool) -> AccessKey:
     key = await find(store, name)
     if key.is_root:
         raise Refusal(
@@ -138,6 +146,7 @@ async def _delete(store: Store, name: str, is_json: bool) -> None:
         output.result(f"deleted {key.name} ({key.access_key_id})")
     if owned:
         output.remark(f"Its buckets are still there, and only the root key sees them: {', '.join(owned)}")
+    return key
 
 
 def _as_json(key: AccessKey, *, with_secret: bool = False) -> dict[str, object]:

@@ -15,6 +15,9 @@ from anys3.operations.bucket_cors import rules_of
 from anys3.operations.call import Call, may
 from anys3.protocol import addressing, authentication, cors, diagnosis, names, payload, queries
 from anys3.server import forms, strictness
+from anys3.server.allowance import Allowance
+from anys3.server.audit import requester
+from anys3.spec import catalogue
 from anys3.spec.errors import S3Error
 from anys3.store.interface import Corrupt, NoSuchBucket, StoreError
 from anys3.wire import binding, encoding
@@ -24,12 +27,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from anys3.protocol.http import Answer, Request
+    from anys3.server.audit import Audit
     from anys3.spec.catalogue import Operation
     from anys3.store.interface import Store
 
 MAX_BUCKET_NAME = 63
 MAX_CACHED = 10_000
 """Most rows of keys and of buckets that are remembered between requests."""
+EXPLANATIONS, EXPLANATIONS_A_S = 50, 5.0
+"""How many wrong signatures are explained at once, and each second after that: each takes some fifty HMACs."""
+_AUDITED = frozenset(
+    name
+    for name, each in catalogue.operations().items()
+    if each.permission in {"owner", "create-bucket"} and each.method != "GET"
+)
+"""Operations that change buckets and their settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +69,16 @@ class Application:
         *,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
+        audit: Audit | None = None,
     ) -> None:
-        """Answer from `store`, as `service` says."""
+        """Answer from `store`, as `service` says; changes of buckets and their settings go to `audit`."""
         self.store = store
         self.service = service
         self.log = logging.getLogger("anys3.server")
         self._clock = clock
         self._random = random
+        self._audit = audit
+        self._explanations = Allowance(EXPLANATIONS, EXPLANATIONS_A_S)
         self._realm = authentication.Realm(service.region, service.allow_sigv2)
         self._router = Router(service.profiles, service.annex)
         self._generation = -1
@@ -133,6 +148,10 @@ class Application:
             int(now * 1_000_000),
         )
         output = await HANDLERS[operation.name](call, want)
+        if operation.name in _AUDITED and self._audit is not None:
+            assert identity.key is not None
+            who = requester(identity.key.access_key_id, request.id)
+            self._audit.note(who, operation.name, target.bucket or "")
         return encoding.encode(operation, output)
 
     def _prove(
@@ -148,12 +167,21 @@ class Application:
             proof = claim.prove(request, key, self._realm, int(now), resource=_v2_resource(request, target))
         except S3Error as error:
             if error.code == "SignatureDoesNotMatch" and key is not None:
-                reason = diagnosis.explain(request, claim, key, self._realm)
-                error.log = reason or "no known cause: most likely the secret key differs"
-                if reason and self.service.explains_signatures:
-                    error.message = f"{error.message} {reason}"
+                self._explain(error, request, claim, key, now)
             raise
         return (ANONYMOUS if claim.access_key_id is None else Identity(key)), proof
+
+    def _explain(
+        self, error: S3Error, request: Request, claim: authentication.Claim, key: AccessKey, now: float
+    ) -> None:
+        """Say in the log, and in the answer where that is wanted, why a signature does not match."""
+        if not self._explanations.take(now):
+            error.log = "not explained: there are too many wrong signatures"
+            return
+        reason = diagnosis.explain(request, claim, key, self._realm)
+        error.log = reason or "no known cause: most likely the secret key differs"
+        if reason and self.service.explains_signatures:
+            error.message = f"{error.message} {reason}"
 
     async def find_key(self, access_key_id: str) -> AccessKey | None:
         """Return an access key, as it was when the request came or later."""

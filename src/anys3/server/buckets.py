@@ -25,13 +25,17 @@ def check_name(name: str) -> None:
         ) from None
 
 
-async def make_wanted(store: Store, wanted: Sequence[WantedBucket], now_ms: int) -> None:
-    """Make the buckets that are missing, and public those that are to be. Repeatable."""
+async def make_wanted(store: Store, wanted: Sequence[WantedBucket], now_ms: int) -> list[str]:
+    """Make the buckets that are missing, and public those that are to be; return which. Repeatable."""
     for each in wanted:
         check_name(each.name)
+    changed = []
     for each in wanted:
         try:
             await store.create_bucket(Bucket(each.name, 0, now_ms, is_public=each.is_public))
         except BucketExists as known:
-            if each.is_public and not known.bucket.is_public:
-                await store.update_bucket(replace(known.bucket, is_public=True))
+            if not each.is_public or known.bucket.is_public:
+                continue
+            await store.update_bucket(replace(known.bucket, is_public=True))
+        changed.append(each.name)
+    return changed

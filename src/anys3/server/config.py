@@ -74,10 +74,18 @@ class Settings:
     allow_sigv2: bool = True
     buckets: tuple[WantedBucket, ...] = ()
     access_log: bool = False
+    explain_signatures: bool | None = None
+    """Whether answers say why a signature does not match; None: on loopback only."""
     root_key: KeyPair | None = None
     root_key_source: str = ""
     """The variable that `root_key`'s secret came from."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def explains_signatures(self) -> bool:
+        """Whether answers say why a signature does not match."""
+        given = self.explain_signatures
+        return self.listen.is_loopback if given is None else given
 
     @property
     def is_tls(self) -> bool:
@@ -258,6 +266,11 @@ OPTIONS: tuple[Option, ...] = (
         "buckets", "buckets to make at start, such as photos,site:public", parse_bucket, "NAMES", is_list=True
     ),
     Option("access_log", "write one line for each request to stderr", is_switch=True),
+    Option(
+        "explain_signatures",
+        "say in the answer, too, why a signature does not match (default: on loopback addresses only)",
+        is_switch=True,
+    ),
 )
 """Every setting, in the order in which the help shows them."""
 

@@ -12,7 +12,7 @@ import contextlib
 import os
 import secrets
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,10 +39,10 @@ WELL_KNOWN_SECRETS = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """An access key id and its secret."""
+    """An access key id and its secret, which is not in its repr."""
 
     access_key_id: str
-    secret_access_key: str
+    secret_access_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 from anys3.model import CorsRule
 from anys3.server import credentials, listeners, platform
 from anys3.server.application import Application, Service
+from anys3.server.audit import Audit
 from anys3.server.buckets import make_wanted
-from anys3.server.config import WantedBucket, parse_bucket, parse_durability
+from anys3.server.config import Listen, WantedBucket, parse_bucket, parse_durability
 from anys3.server.limits import Limits
 from anys3.server.serving import serve
 from anys3.server.strictness import parse_annex, parse_profiles
@@ -92,7 +93,7 @@ class Server:
             allow_sigv2=not is_strict if allow_sigv2 is None else allow_sigv2,
             profiles=profiles,
             annex=annex,
-            explains_signatures=True,
+            explains_signatures=Listen(host, port).is_loopback,
         )
         self.region = region
         self.endpoint_url = ""
@@ -200,22 +201,23 @@ class Server:
         self._stop = asyncio.Event()
         store = _open(self.directory, is_relaxed=self._is_relaxed)
         try:
-            await self._prepare(store)
+            audit = Audit(self.directory)
+            await self._prepare(store, audit)
+            app = Application(store, self._service, audit=audit)
             # A test's or a notebook's clients keep idle connections; nobody wants to wait for them.
             limits = Limits(drain_s=5.0)
-            await serve(
-                Application(store, self._service), sockets, None, self._stop, limits, on_ready=self._ready.set
-            )
+            await serve(app, sockets, None, self._stop, limits, on_ready=self._ready.set)
         finally:
             await store.close()
 
-    async def _prepare(self, store: Store) -> None:
+    async def _prepare(self, store: Store, audit: Audit) -> None:
         now_ms = time.time_ns() // 1_000_000
         root = await credentials.settle_root_key(store, self._configured, now_ms)
         if self.directory is not None:
             credentials.write_file(self.directory, root.pair, self.region)
         self.access_key_id, self.secret_access_key = root.pair.access_key_id, root.pair.secret_access_key
-        await make_wanted(store, self._buckets, now_ms)
+        made = await make_wanted(store, self._buckets, now_ms)
+        audit.started(root.pair.access_key_id if root.is_new else None, made)
         if self._cors is not None:
             for each in self._buckets:
                 bucket = await store.bucket(each.name)

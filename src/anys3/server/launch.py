@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anys3.server import credentials, listeners, platform, tls, workers
+from anys3.server import audit, credentials, listeners, platform, tls, workers
 from anys3.server.access_log import AccessLog
 from anys3.server.application import Application, Service
 from anys3.server.banner import Started
@@ -140,6 +140,7 @@ class _Launch:
         self._sockets = sockets
         self._certificate = certificate
         self._show = show
+        self._audit = audit.Audit(settings.directory)
         self._root: credentials.RootKey | None = None
 
     def in_memory(self) -> None:
@@ -218,7 +219,8 @@ class _Launch:
         )
         if settings.directory is not None:
             credentials.write_file(settings.directory, root.pair, settings.region)
-        await make_wanted(store, settings.buckets, now_ms)
+        made = await make_wanted(store, settings.buckets, now_ms)
+        self._audit.started(root.pair.access_key_id if root.is_new else None, made)
 
     def _app(self, store: Store) -> App:
         settings = self._settings
@@ -228,9 +230,9 @@ class _Launch:
             allow_sigv2=settings.allow_sigv2,
             profiles=settings.profiles,
             annex=settings.annex,
-            explains_signatures=settings.listen.is_loopback,
+            explains_signatures=settings.explains_signatures,
         )
-        app = Application(store, service)
+        app = Application(store, service, audit=self._audit)
         return (AccessLog(app) if settings.access_log else app), store.close
 
     def _tell(self) -> None:

@@ -5,6 +5,7 @@ DIR/lock         held (flock) by the server
 DIR/control      shared memory of all processes: see control.py
 DIR/index/       the LMDB environment: see index.py
 DIR/blobs/xx/    one file a blob: see blobs.py
+DIR/audit.log    who changed keys and buckets: see server/audit.py
 DIR/incoming/n/  blobs that no commit has named yet, by the slot of the process that writes them
 """
 
