@@ -65,7 +65,7 @@ def prepare(path: Path) -> None:
             if foreign and not _is_marked(path):
                 raise NotAStore(f"{path} is not an anys3 store and not empty: it holds {foreign[0]!r}")
             _mark(path)
-        _lay_out(path)
+        lay_out(path)
     except OSError as error:
         raise explain(error, path) from error
 
@@ -102,7 +102,8 @@ def _mark(path: Path) -> None:
     device.sync_directory(path)
 
 
-def _lay_out(path: Path) -> None:
+def lay_out(path: Path) -> None:
+    """Make the directories of a store, durably, unless they are there."""
     blobs = path / "blobs"
     if (blobs / "ff").is_dir():
         return
