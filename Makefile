@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DIR ?= data
 WORKERS ?= 2
 
-.PHONY: serve test lint test-unit test-interop docs costs bench-smoke torture clean
+.PHONY: serve test lint test-unit test-interop docs costs bench-smoke torture lock clean
 
 serve: $(VENV)/installed
 	$(BIN)/anys3 serve $(DIR)
@@ -17,6 +17,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/audit-dependencies
 
 # The interoperability tests skip, with the reason, the clients that are not on this machine.
 test-unit: $(VENV)/installed-dev
@@ -41,6 +42,13 @@ bench-smoke: $(VENV)/installed-dev
 TORTURE := crash power corruption races faults fuzz abuse soak access
 torture: $(VENV)/installed-dev
 	set -e; for proof in $(TORTURE); do $(BIN)/python -m tests.torture $$proof --long --record; done
+
+# What releases are built and tested with, by version and hash.
+lock: $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group lock
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group release --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' --quiet --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
