@@ -45,7 +45,7 @@ class _Progress:
 def _show(report: ScrubReport, directory: Path) -> None:
     for kind, found in (("damaged", report.damaged), ("missing", report.missing)):
         for damage in found:
-            output.result(f"{kind}  {_where(damage)}: {damage.reason}")
+            output.result(f"{kind}  {where(damage)}: {damage.reason}")
     for orphan in report.orphans:
         output.result(f"orphan   {orphan}: no object names this file; it only takes room")
     output.result(
@@ -54,7 +54,8 @@ def _show(report: ScrubReport, directory: Path) -> None:
     )
 
 
-def _where(damage: Damage) -> str:
+def where(damage: Damage) -> str:
+    """Return the object, and the upload of a part, as people read it."""
     upload = f" (upload {damage.upload_id})" if damage.upload_id else ""
     return f"{damage.bucket}/{damage.key.decode('utf-8', 'backslashreplace')}{upload}"
 
@@ -65,13 +66,14 @@ def _as_json(report: ScrubReport) -> dict[str, object]:
         "objects": report.objects,
         "parts": report.parts,
         "bytes": report.bytes,
-        "damaged": [_damage_as_json(damage) for damage in report.damaged],
-        "missing": [_damage_as_json(damage) for damage in report.missing],
+        "damaged": [damage_as_json(damage) for damage in report.damaged],
+        "missing": [damage_as_json(damage) for damage in report.missing],
         "orphans": report.orphans,
     }
 
 
-def _damage_as_json(damage: Damage) -> dict[str, object]:
+def damage_as_json(damage: Damage) -> dict[str, object]:
+    """Return it for machines."""
     return {
         "bucket": damage.bucket,
         "key": damage.key.decode("utf-8", "backslashreplace"),

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+CHAIN_NAME = "tls-self-signed.pem"
+KEY_NAME = "tls-self-signed.key"
 LIFETIME = timedelta(days=397)
 """Of a certificate of our own: longer ones are refused by some clients."""
 _RENEW_BEFORE = timedelta(days=30)
@@ -90,7 +92,7 @@ def self_signed_files(directory: Path, names: Sequence[str], now: datetime) -> t
     One that is there is kept while it covers `names` and lasts for another month, so that clients that
     trust it go on doing so. The key's mode is 0600. Raises CryptographyMissing and OSError.
     """
-    chain, key = directory / "tls-self-signed.pem", directory / "tls-self-signed.key"
+    chain, key = directory / CHAIN_NAME, directory / KEY_NAME
     if not _is_usable(chain, key, names, now):
         certificate, secret = self_signed(names, now)
         _replace(key, secret, 0o600)
