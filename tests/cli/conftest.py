@@ -35,10 +35,16 @@ class Serving:
         return next(line for line in self.screen.splitlines() if name in line).split(name)[1].strip(" =")
 
     @property
+    def secret(self) -> str:
+        """The root key's secret: on the screen of a store in memory, else in the store's directory."""
+        if "in memory" in self.value("  store "):
+            return self.value("AWS_SECRET_ACCESS_KEY")
+        kept = (Path(self.value("  store ")) / "credentials").read_text().splitlines()
+        return next(line for line in kept if "secret" in line).split(" = ")[1]
+
+    @property
     def root(self) -> RawClient:
-        return RawClient(
-            self.value("endpoint "), self.value("AWS_ACCESS_KEY_ID"), self.value("AWS_SECRET_ACCESS_KEY")
-        )
+        return RawClient(self.value("endpoint "), self.value("AWS_ACCESS_KEY_ID"), self.secret)
 
     def rest(self) -> str:
         """End it in good order and return what stood behind the clients' lines of the first screen."""

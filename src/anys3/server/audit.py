@@ -29,7 +29,8 @@ class Audit:
         """Write that `who` did `action` to `target`. A line that can't be written is told in the log."""
         moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = json.dumps({"time": moment, "who": who, "action": action, "target": target, **details})
-        _log.info("audit: %s", line)
+        # What the operator did stands on the operator's own screen already.
+        _log.log(logging.INFO if who["via"] == "request" else logging.DEBUG, "audit: %s", line)
         if self._path is not None:
             try:
                 _append(self._path, line.encode() + b"\n")

@@ -34,7 +34,7 @@ def _reachable(host: str) -> str:
 
 
 def render(started: Started, *, is_terminal: bool, version: str) -> str:
-    """Return the first screen. `is_terminal`: a person reads it, so that the secret may be shown again."""
+    """Return the first screen. `is_terminal`: a person reads it, and no log, so that a secret may be shown."""
     return "\n".join(
         [
             *_head(started, version),
@@ -89,15 +89,17 @@ def _transport(started: Started) -> str:
 
 
 def _key(started: Started, is_terminal: bool) -> list[str]:
-    """Return the key pair. A secret goes to a log only when nobody else could have it from there yet."""
+    """Return the key pair. What is no terminal may be a log: a secret goes there only if it is kept nowhere."""
     root, settings = started.root, started.settings
     lines = [f"AWS_ACCESS_KEY_ID={root.pair.access_key_id}"]
+    is_shown = is_terminal or settings.directory is None
     if root.is_configured:
         lines.append(f"(the secret is the one in {settings.root_key_source})")
-    elif root.is_new or is_terminal or settings.listen.is_loopback:
+    elif is_shown:
         lines.append(f"AWS_SECRET_ACCESS_KEY={root.pair.secret_access_key}")
     if settings.directory is not None:
-        lines.append(f"(kept in {settings.directory / FILE_NAME}, which only you can read)")
+        what = "kept" if is_shown or root.is_configured else "the secret is kept"
+        lines.append(f"({what} in {settings.directory / FILE_NAME}, which only you can read)")
     return lines
 
 
