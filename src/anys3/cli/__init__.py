@@ -1,4 +1,4 @@
-"""The command line: `anys3 serve`, `check`, `spec`, `key`, `bucket`, `scrub`. The only reader of the environment."""
+"""The command line: `anys3 serve`, `check`, `spec`, `key`, `bucket`, `scrub`, `backup`, `doctor`. The only reader of the environment."""
 
 from __future__ import annotations
 
@@ -54,6 +54,14 @@ def _run(arguments: argparse.Namespace) -> int:
             from anys3.cli import scrubbing
 
             return scrubbing.run(arguments, os.environ)
+        case "backup":
+            from anys3.cli import backups
+
+            return backups.run(arguments)
+        case "doctor":
+            from anys3.cli import doctor
+
+            return doctor.run(arguments, os.environ)
         case "key":
             from anys3.cli import keys
 

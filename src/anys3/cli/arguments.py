@@ -20,6 +20,8 @@ start here:
   anys3 check https://s3.example.com  which tier an endpoint meets, and what it breaks
   anys3 spec explain PUT-03           what a requirement says, and why
   anys3 bucket public site            let everyone read the objects of a bucket
+  anys3 backup data /mnt/backup/s3    a copy of one moment, while the server runs
+  anys3 doctor data                   what is wrong here, or soon will be, and what to do about it
 
 exit codes (`anys3 check` has its own):
 """
@@ -67,6 +69,29 @@ examples:
 A running server obeys at once.
 """
 
+BACKUP_EXAMPLES = """\
+examples:
+  anys3 backup data /mnt/backup/s3          again into the same DEST: only what is new is copied
+  anys3 backup data /mnt/backup/s3 --json   what was copied, kept and removed, and the moment of the copy
+  anys3 serve /mnt/backup/s3                a backup is a store like any other: serve it, or copy it back
+
+A server may run meanwhile, with any number of workers. Every blob that is copied is verified. The exit code
+is 12 if some were damaged or missing; all others are in the backup then. DEST changes at once, at the end: a
+run that is cut short leaves the earlier backup, or nothing that could be taken for one; run it again.
+"""
+
+DOCTOR_EXAMPLES = """\
+examples:
+  anys3 doctor                              the store in ./data
+  anys3 doctor data --json                  for a monitor: every finding with its id and level
+  anys3 doctor data --tls-cert fullchain.pem
+  anys3 doctor https://s3.example.com       reached, certificate, clock, and who the credentials are
+  anys3 doctor http://127.0.0.1:9000 --profile local
+
+Levels: ok, note (worth knowing), warning (will be a problem), problem (is one). The exit code is 13 from a
+warning on. Nothing is changed; a file is written and synced in DIR to see how long that takes, and removed.
+"""
+
 SPEC_EXAMPLES = """\
 examples:
   anys3 spec show                           the tiers, profiles and operations
@@ -104,6 +129,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_key(commands)
     _add_bucket(commands)
     _add_scrub(commands)
+    _add_backup(commands)
+    _add_doctor(commands)
     _add_spec(commands)
     return parser
 
@@ -269,6 +296,52 @@ def _add_scrub(commands: Any) -> None:
     )
     parser.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="the store's directory")
     _add_common(parser)
+
+
+def _add_backup(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "backup",
+        "copy a store at one moment, also while it is served",
+        "anys3 backup DIR DEST [OPTIONS]",
+        BACKUP_EXAMPLES,
+    )
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the store's directory")
+    parser.add_argument(
+        "destination",
+        type=Path,
+        metavar="DEST",
+        help="a new directory, or an earlier backup of the same store",
+    )
+    parser.add_argument(
+        "--link",
+        action="store_true",
+        help="hard links instead of copies, on one file system: fast, but damage of one is damage of both",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON for machines on stdout")
+
+
+def _add_doctor(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "doctor",
+        "examine a store's directory or an endpoint, and say what to do",
+        "anys3 doctor [DIR | URL] [OPTIONS]",
+        DOCTOR_EXAMPLES,
+    )
+    parser.add_argument(
+        "what",
+        nargs="?",
+        metavar="DIR|URL",
+        help="a store's directory (default: ANYS3_DIR, else ./data), or http://... or https://...",
+    )
+    parser.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="DIR: also examine this certificate chain, PEM"
+    )
+    parser.add_argument("--profile", metavar="NAME", help="URL: the profile of the shared credentials file")
+    parser.add_argument("--region", metavar="NAME", help="URL: sign for this region")
+    parser.add_argument("--ca-file", metavar="FILE", help="URL: trust these certificates, PEM")
+    parser.add_argument("--json", action="store_true", help="print JSON for machines on stdout")
 
 
 def _add_spec(commands: Any) -> None:

@@ -21,6 +21,7 @@ class Exit(IntEnum):
     TLS = 10
     CONFLICT = 11
     DAMAGED = 12
+    UNHEALTHY = 13
 
 
 MEANINGS = {
@@ -35,8 +36,9 @@ MEANINGS = {
     Exit.NOT_A_STORE: "the directory holds no store",
     Exit.NOT_FOUND: "no such bucket or key",
     Exit.TLS: "the certificate or its key can't be used",
-    Exit.CONFLICT: "the name is taken, or the bucket isn't empty",
-    Exit.DAMAGED: "the scrub found damaged or missing data",
+    Exit.CONFLICT: "the name is taken, the bucket isn't empty, or DEST is no earlier backup of this store",
+    Exit.DAMAGED: "the scrub or the backup found damaged or missing data",
+    Exit.UNHEALTHY: "the doctor found a warning or a problem",
 }
 """What each exit code says, for `--help` and docs/cli.md."""
 

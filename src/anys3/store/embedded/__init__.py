@@ -1,6 +1,8 @@
 """The embedded engine: a directory on a local disk, shared by the worker processes of one machine."""
 
+from anys3.store.embedded.backup import BackupReport, backup
 from anys3.store.embedded.checkpoints import can_be_relaxed
+from anys3.store.embedded.destination import NotABackup
 from anys3.store.embedded.directory import (
     AlreadyServed,
     DirectoryLock,
@@ -15,13 +17,16 @@ from anys3.store.embedded.scrub import Damage, ScrubReport, scrub
 
 __all__ = [
     "AlreadyServed",
+    "BackupReport",
     "Damage",
     "DirectoryLock",
     "EmbeddedStore",
     "NewerFormat",
+    "NotABackup",
     "NotAStore",
     "ReadOnly",
     "ScrubReport",
+    "backup",
     "can_be_relaxed",
     "lock_directory",
     "open_store",
