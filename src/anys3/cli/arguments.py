@@ -162,7 +162,7 @@ def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
     absent: Any = argparse.SUPPRESS
     if option.name == "dir":
         parser.add_argument("dir", nargs="?", type=Path, metavar="DIR", help=option.help)
-    elif option.name == "sigv2":
+    elif option.name in {"sigv2", "explain_signatures"}:
         action = argparse.BooleanOptionalAction
         parser.add_argument(option.flag, action=action, default=absent, help=option.help)
     elif option.is_switch:
