@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import struct
 import threading
@@ -25,6 +26,8 @@ from anys3.store.embedded.directory import explain
 from anys3.store.embedded.format import BLOB, Reference, crc32
 from anys3.store.embedded.passing import Recent
 from anys3.store.interface import StoreError
+
+_log = logging.getLogger(__name__)
 
 BLOCK = 256 * 1024
 FOOTER = struct.Struct(">8sHHIQI")
@@ -45,6 +48,7 @@ class Files:
         self.recent = Recent()
         self._new_id = new_id
         self._waiting: weakref.WeakSet[Written] = weakref.WeakSet()
+        self._unremoved: list[tuple[Path, Path]] = []
 
     def path(self, blob_id: int) -> Path:
         """Return the final name of a blob; neighbours are spread over the directories."""
@@ -56,16 +60,12 @@ class Files:
         return blob_id, self.incoming / f"{blob_id:016x}"
 
     def publish(self, reference: Reference, incoming: Path) -> Written:
-        """Give a synced file its final name, durably."""
+        """Give a synced file its final name, durably. Raises OSError: the caller removes both names then."""
         final = self.path(reference.id)
         os.link(incoming, final)
-        try:
-            if not self.is_relaxed:
-                device.sync_directory(final.parent)
-        except BaseException:
-            remove(final)
-            raise
-        written = Written(reference, final, incoming)
+        if not self.is_relaxed:
+            device.sync_directory(final.parent)
+        written = Written(self, reference, final, incoming)
         self._waiting.add(written)
         return written
 
@@ -86,8 +86,31 @@ class Files:
         try:
             return self.publish(reference._replace(id=blob_id), incoming)
         except OSError as error:
-            remove(incoming)
+            self.remove_unnamed(self.path(blob_id), incoming)
             raise explain(error, incoming) from error
+
+    def remove_unnamed(self, final: Path, incoming: Path) -> None:
+        """Remove both names of a blob that no commit has named, later if it can't be done now.
+
+        The incoming name goes last: while it is there, a start knows that there is something to remove.
+        """
+        try:
+            remove(final)
+            remove(incoming)
+        except OSError as error:
+            _log.warning("an unfinished blob stays for a while: %s", error)
+            self._unremoved.append((final, incoming))
+
+    def has_unremoved(self) -> bool:
+        """Say whether `remove_again` has something to do."""
+        return bool(self._unremoved)
+
+    def remove_again(self) -> None:
+        """Try once more to remove what `remove_unnamed` could not. Raises OSError."""
+        while self._unremoved:
+            for name in self._unremoved[0]:
+                remove(name)
+            del self._unremoved[0]
 
 
 def remove(path: Path) -> None:
@@ -99,9 +122,19 @@ def remove(path: Path) -> None:
 class Written:
     """A finished blob that waits for the commit that names it; it removes itself if none does."""
 
-    __slots__ = ("__weakref__", "_final", "_is_unwanted", "_lock", "_state", "incoming", "reference")
+    __slots__ = (
+        "__weakref__",
+        "_files",
+        "_final",
+        "_is_unwanted",
+        "_lock",
+        "_state",
+        "incoming",
+        "reference",
+    )
 
-    def __init__(self, reference: Reference, final: Path, incoming: Path) -> None:
+    def __init__(self, files: Files, reference: Reference, final: Path, incoming: Path) -> None:
+        self._files = files
         self.reference = reference
         self.incoming = incoming
         self._final = final
@@ -132,8 +165,7 @@ class Written:
             if self._state != "waiting":
                 return
             self._state = "removed"
-        remove(self._final)
-        remove(self.incoming)
+        self._files.remove_unnamed(self._final, self.incoming)
 
     def __del__(self) -> None:
         with contextlib.suppress(OSError):
@@ -269,8 +301,8 @@ class BlobWriter:
             os.close(self._descriptor)
             self._descriptor = -1
         if self._incoming is not None:
-            remove(self._incoming)
-            self._incoming = None
+            incoming, self._incoming = self._incoming, None
+            self._files.remove_unnamed(self._files.path(self._id), incoming)
         if self._written is not None:
             self._written.discard()
 

@@ -3,6 +3,10 @@
 There is no delay: the next batch is what arrived while the last one synced. What one turn of an event loop
 submits is handed over at its end, together: waking the writer thread for each would cost more than its work.
 Each mutation is decided by itself; a future is answered only after the commit that holds it (CON-04, CON-05).
+
+A commit whose write or sync failed is never tried again as it was: its mutations are refused, and what comes next is
+written anew (docs/decisions/0007-faults.md). LMDB refuses everything, reads too, once it could not write a meta page:
+then the store has failed, and its process has to end.
 """
 
 from __future__ import annotations
@@ -18,9 +22,11 @@ from typing import Any, NamedTuple
 
 import lmdb
 
+from anys3.store.embedded import metapages
 from anys3.store.embedded.changes import Batch
+from anys3.store.embedded.control import Control
 from anys3.store.embedded.index import Index, translate
-from anys3.store.interface import StoreError, Unavailable
+from anys3.store.interface import StoreError, StoreFull, Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -41,12 +47,24 @@ class _Waiting(NamedTuple):
 _Outcome = tuple[_Waiting, object, BaseException | None]
 
 
+class _NotCommitted(Exception):  # noqa: N818 (what happened)
+    """A transaction could not be begun or committed, whatever it held; `refusal` says why."""
+
+    def __init__(self, refusal: StoreError) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+
 class Committer:
     """The writer thread of one store. `after_commit` is called in it, with each batch that is durable."""
 
-    def __init__(self, index: Index, after_commit: Callable[[Batch], None]) -> None:
+    def __init__(self, index: Index, after_commit: Callable[[Batch], None], control: Control) -> None:
         self._index = index
         self._after_commit = after_commit
+        self._control = control
+        self.on_failure: Callable[[str], None] | None = None
+        """Called once, in the writer thread, with the reason why nothing can be read or written any more."""
+        self._has_failed = False
         self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
         """What each loop's present turn has submitted; touched only in that loop's thread."""
@@ -102,6 +120,13 @@ class Committer:
                 _answer([(one, None, Unavailable("the store is closed")) for one in late])
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:  # noqa: BLE001 (a server that can't write any more has to say so)
+            _log.exception("the writer thread ended")
+            self._fail(f"the writer thread ended: {error!r}")
+
+    def _serve(self) -> None:
         get = self._queue.get
         is_open = True
         while is_open:
@@ -126,6 +151,12 @@ class Committer:
         """Commit the first of those that wait, at least one, and return their outcomes."""
         try:
             return self._apply(waiting)
+        except _NotCommitted as failed:
+            # Less may fit where all of it did not. Nothing else is tried twice: a device that fails once more
+            # for each of many would keep them all waiting.
+            if len(waiting) == 1 or not isinstance(failed.refusal, StoreFull):
+                kind, reason = type(failed.refusal), str(failed)
+                return [(one, None, kind(reason)) for one in waiting]
         except Exception as error:  # noqa: BLE001 (whatever it is, it is told to the one whose fault it is)
             # Something went wrong in the middle, so all of it was undone: who was it?
             if len(waiting) == 1:
@@ -136,7 +167,7 @@ class Committer:
     def _apply(self, waiting: list[_Waiting]) -> list[_Outcome]:
         """Apply what fits into one transaction. Raises what must undo all of it."""
         outcomes: list[_Outcome] = []
-        txn = self._index.env.begin(write=True)
+        txn = self._begin()
         batch = None
         try:
             batch = Batch(self._index, txn)
@@ -150,13 +181,57 @@ class Committer:
                 if batch.inline_bytes >= MAX_BATCH_BYTES:
                     break
             batch.finish()
-            txn.commit()
+            self._end(txn)
         except BaseException:
             txn.abort()
             self._settle(batch, is_named=False)
             raise
         self._settle(batch, is_named=True)
         return outcomes
+
+    def _begin(self) -> Any:
+        """Begin to write, on meta pages that the device has. Raises _NotCommitted."""
+        try:
+            txn = self._index.env.begin(write=True)
+        except lmdb.Error as error:
+            if isinstance(error, lmdb.PanicError):
+                self._fail(str(error))
+            raise _NotCommitted(translate(error)) from error
+        number = txn.id()
+        if self._control.attempt() == number:  # somebody's commit of that number did not succeed
+            try:
+                metapages.write_back(self._index)
+            except OSError as error:
+                txn.abort()
+                raise _NotCommitted(translate(error)) from error
+        return txn
+
+    def _end(self, txn: Any) -> None:
+        """Commit. Raises _NotCommitted."""
+        self._control.tell_attempt(txn.id())
+        try:
+            txn.commit()
+        except lmdb.Error as error:
+            self._check_health(error)
+            raise _NotCommitted(translate(error)) from error
+
+    def _check_health(self, failure: lmdb.Error) -> None:
+        """Find out whether LMDB goes on after a failed commit: not if it was the meta page's."""
+        try:
+            self._index.env.begin().abort()
+        except lmdb.PanicError:
+            self._fail(str(failure))
+        except lmdb.Error:
+            pass  # it will be told to whoever meets it
+
+    def _fail(self, reason: str) -> None:
+        """Tell, once, that this process can't use the store any more."""
+        if self._has_failed:
+            return
+        self._has_failed = True
+        _log.error("the index can't be used any more by this process: %s", reason)
+        if self.on_failure is not None:
+            self.on_failure(reason)
 
     def _settle(self, batch: Batch | None, *, is_named: bool) -> None:
         """Do what follows a transaction; nothing that fails here may make it be repeated."""

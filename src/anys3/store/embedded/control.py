@@ -1,6 +1,7 @@
 """The control file: what the processes of a store tell each other without a transaction.
 
     8    generation of the configuration; the index holds the truth, this is the news of it
+    16   number of the transaction that was tried last: the next writer has a higher one, unless it failed
     64+  one number a process: the oldest sequence that its readers of multi-part objects still need
 
 Both are hints that err on the safe side. The janitor takes its snapshot of the outbox first and reads the
@@ -23,6 +24,7 @@ from anys3.store.embedded import device
 _SIZE = 4096
 _NUMBER = struct.Struct("=Q")
 _GENERATION = 8
+_ATTEMPT = 16
 _PINS = 64
 SLOTS = (_SIZE - _PINS) // 8
 FIRST_GUEST = 256
@@ -69,6 +71,15 @@ class Control:
     def tell_generation(self, generation: int) -> None:
         """Tell all processes of a generation."""
         self._write(_GENERATION, generation)
+
+    def attempt(self) -> int:
+        """Return the number of the transaction that a process tried to commit last."""
+        number: int = _NUMBER.unpack_from(self._map, _ATTEMPT)[0]
+        return number
+
+    def tell_attempt(self, number: int) -> None:
+        """Tell that a transaction is about to be committed; the caller has the write lock."""
+        self._write(_ATTEMPT, number)
 
     def pin(self, sequence: int) -> None:
         """Keep everything that was freed after `sequence`."""

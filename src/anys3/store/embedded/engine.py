@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ def open_store(
     index = Index(directory, map_size, is_relaxed=is_relaxed)
     control = None
     try:
+        index.env.reader_check()  # a killed process keeps its snapshots, and its places in the table, until then
         control = Control(directory, slot if is_server else None)
         checkpointer = Checkpointer(directory, index, control) if is_relaxed else None
         return EmbeddedStore(directory, index, control, checkpointer, sweeps=is_server)
@@ -101,7 +102,7 @@ class EmbeddedStore:
         self._ids_lock = threading.Lock()
         self.files = blobs.Files(path, control.slot, self._new_blob_id, is_relaxed=checkpointer is not None)
         recovery.clean_incoming(index, self.files, self.files.incoming)
-        self._committer = Committer(index, self._after_commit)
+        self._committer = Committer(index, self._after_commit, control)
         self._janitor = Janitor(index, self.files, control, self._committer, sweeps=sweeps)
         self._pool = ThreadPoolExecutor(2, "anys3-store")
         self._is_closed = False
@@ -140,6 +141,10 @@ class EmbeddedStore:
             taken = self._ids[0]
             self._ids = self._ids[1:]
             return taken
+
+    def tell_failure(self, tell: Callable[[str], None]) -> None:
+        """Let `tell(reason)` be called, by any thread, if this process can't use the index any more."""
+        self._committer.on_failure = tell
 
     async def close(self) -> None:
         """Finish what is being committed, and let go of everything. Idempotent."""

@@ -71,20 +71,23 @@ class Janitor:
         while not is_last:
             with self._lock:
                 if not (self._names or self._freed or self._is_closing or is_first):
-                    self._lock.wait(_RETRY_S if pinned else None)
+                    self._lock.wait(_RETRY_S if pinned or self._files.has_unremoved() else None)
                 names, self._names = self._names, []
                 freed, self._freed = pinned + self._freed, []
                 is_last = self._is_closing
                 is_first = False
             try:
-                for name in names:
-                    blobs.remove(name)
+                while names:
+                    blobs.remove(names[-1])
+                    names.pop()
+                self._files.remove_again()
                 pinned = self._remove(freed)
             except (OSError, StoreError) as error:
                 _log.warning("removing freed contents failed, will try again: %s", error)
                 pinned = freed
-                if not is_last:
-                    with self._lock:
+                with self._lock:
+                    self._names += names
+                    if not is_last:
                         self._lock.wait(_RETRY_S)
 
     def _remove(self, freed: list[Freed]) -> list[Freed]:
