@@ -75,7 +75,7 @@ def _lock(directory: Path) -> embedded.DirectoryLock:
             time.sleep(0.05)
 
 
-def open_worker(directory: Path, slot: int, *, is_relaxed: bool = False) -> Store:
+def open_worker(directory: Path, slot: int, *, is_relaxed: bool = False) -> embedded.EmbeddedStore:
     """Open the store as the server's worker of that number. Call after any fork. Raises Refusal."""
     if is_relaxed and not embedded.can_be_relaxed():
         raise Refusal(Exit.USAGE, "--durability relaxed needs Linux: leave it out, or use --memory")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import signal
 import ssl
 import tempfile
 import time
@@ -142,6 +143,7 @@ class _Launch:
         self._show = show
         self._audit = audit.Audit(settings.directory)
         self._root: credentials.RootKey | None = None
+        self._broken = ""
 
     def in_memory(self) -> None:
         """Serve from memory, in this process."""
@@ -160,7 +162,7 @@ class _Launch:
             return
 
         async def make_app() -> App:
-            store = open_worker(directory, 0, is_relaxed=self._settings.is_relaxed)
+            store = self._open(directory, 0)
             await self._furnish(store)
             return self._app(store)
 
@@ -180,18 +182,30 @@ class _Launch:
 
         def work(slot: int, is_ready: Callable[[], None], lifeline: int) -> None:
             async def make_app() -> App:
-                return self._app(open_worker(directory, slot, is_relaxed=self._settings.is_relaxed))
+                return self._app(self._open(directory, slot))
 
             # Each worker its own socket: the kernel spreads connections over them.
             sockets = listeners.bind_again(self._sockets)
             for each in self._sockets:
                 each.close()
-            self._work(make_app, sockets, is_ready, lifeline)
+            with refusing(directory):
+                self._work(make_app, sockets, is_ready, lifeline)
 
         try:
             workers.supervise(self._settings.workers, work, log=log, on_ready=self._tell)
         except workers.WorkerFailed as failed:
             raise Refusal(Exit.BUG, f"{failed}; the log above says why") from None
+
+    def _open(self, directory: Path, slot: int) -> Store:
+        """Open the store as a worker that stops in good order if it can't use the index any more."""
+        store = open_worker(directory, slot, is_relaxed=self._settings.is_relaxed)
+
+        def tell(reason: str) -> None:
+            self._broken = reason
+            signal.raise_signal(signal.SIGTERM)
+
+        store.tell_failure(tell)
+        return store
 
     def _work(
         self,
@@ -209,6 +223,12 @@ class _Launch:
             on_ready=on_ready,
             lifeline=lifeline,
         )
+        if self._broken:
+            raise Refusal(
+                Exit.DISK,
+                f"the index could not be written ({self._broken}), and has to be opened anew: what was answered with"
+                " success is kept; look at the disk and the system's log, then start again",
+            )
 
     async def _furnish(self, store: Store) -> None:
         """Put into the store what must be there before the first request: root key and buckets."""

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
+from anys3.server.refusals import Refusal
+
 Run = Callable[[int, Callable[[], None], int], None]
 """`run(slot, is_ready, lifeline)`: serve as worker `slot`, call `is_ready` once connections are accepted,
 return when told to stop by SIGTERM or when the descriptor `lifeline` becomes readable."""
@@ -163,20 +165,42 @@ class _Supervisor:
                     os.kill(worker.pid, number)
 
     def _start(self, worker: _Worker) -> None:
-        ready, tell = os.pipe()
+        """Start a worker; later if the system has no process or descriptor for it now."""
+        worker.started = time.monotonic()
+        try:
+            ready, tell = os.pipe()
+        except OSError as error:
+            self._not_started(worker, error)
+            return
+        try:
+            self._fork(worker, ready, tell)
+        except OSError as error:
+            os.close(ready)
+            self._not_started(worker, error)
+            return
+        finally:
+            os.close(tell)
+        worker.ready = ready
+        self._selector.register(ready, selectors.EVENT_READ, worker)
+
+    def _fork(self, worker: _Worker, ready: int, tell: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         # A stop that comes while there are two of us must not be lost, nor run the supervisor's handler.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPPING, signal.SIGHUP))
-        worker.started = time.monotonic()
-        worker.pid = os.fork()
-        if worker.pid == 0:
-            os.close(ready)
-            self._be_worker(worker, tell, blocked)
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        os.close(tell)
-        worker.ready = ready
-        self._selector.register(ready, selectors.EVENT_READ, worker)
+        try:
+            worker.pid = os.fork()
+            if worker.pid == 0:
+                os.close(ready)
+                self._be_worker(worker, tell, blocked)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    def _not_started(self, worker: _Worker, error: OSError) -> None:
+        """Try again after a while; but a server that can't even begin ends."""
+        if not worker.was_ready:
+            raise error
+        self._restart_later(worker, f"worker {worker.slot} could not be started: {error.strerror}")
 
     def _be_worker(self, worker: _Worker, tell: int, mask: set[int | signal.Signals]) -> NoReturn:
         """Run in the child; never return into the supervisor's frames."""
@@ -200,6 +224,9 @@ class _Supervisor:
             code = end.code if isinstance(end.code, int) else 1
         except KeyboardInterrupt:
             code = 0
+        except Refusal as refusal:
+            self._log.error("worker %d: %s", worker.slot, refusal)
+            code = refusal.exit_code
         except BaseException:  # noqa: BLE001  (the process ends here)
             self._log.exception("worker %d failed", worker.slot)
         finally:
@@ -242,12 +269,15 @@ class _Supervisor:
             self._failed = worker.slot
             self._stop()
             return
+        self._restart_later(worker, f"worker {worker.slot} ended with {code}")
+
+    def _restart_later(self, worker: _Worker, why: str) -> None:
         lived_s = time.monotonic() - worker.started
         worker.delay_s = (
             0.0 if lived_s > _STEADY_S else min(_LAST_DELAY_S, max(_FIRST_DELAY_S, 2 * worker.delay_s))
         )
         worker.restart_at = time.monotonic() + worker.delay_s
-        self._log.error("worker %d ended with %d; restarting in %.1f s", worker.slot, code, worker.delay_s)
+        self._log.error("%s; restarting in %.1f s", why, worker.delay_s)
 
     def _close(self) -> None:
         for worker in self._workers:
