@@ -260,3 +260,18 @@ def test_a_trailer_is_understood_however_it_is_written(trailer: bytes) -> None:
 )
 def test_a_trailer_that_is_not_the_announced_one_is_refused(trailer: bytes, announced: bytes | None) -> None:
     assert refusal(b"1\r\nx\r\n0\r\n" + trailer, 1, announced) == "MalformedTrailerError"
+
+
+@pytest.mark.parametrize(("spaces", "code"), [(MAX_LINE - 30, ""), (MAX_LINE, "IncompleteBody")])
+def test_a_long_trailer_line_is_judged_by_its_length_however_it_was_cut(spaces: int, code: str) -> None:
+    """One of 256 to 511 bytes was accepted if it came in one piece, and refused if it did not."""
+    body = b"0\r\nx-amz-checksum-crc32:" + b" " * spaces + b"\r\n\r\n"
+    for step in (len(body), 100, 1):
+        decoder = Decoder(None, b"x-amz-checksum-crc32", 0)
+        try:
+            for at in range(0, len(body), step):
+                decoder.feed(body[at : at + step])
+        except S3Error as error:
+            assert error.code == code
+        else:
+            assert code == ""

@@ -126,3 +126,51 @@ def test_what_is_no_form_is_refused(content_type: bytes, code: str) -> None:
 def test_the_boundary_may_be_quoted() -> None:
     assert boundary_of(b'Multipart/Form-Data; charset=utf-8; Boundary="a b"') == b"a b"
     assert boundary_of(b"multipart/form-data; boundary=----WebKitFormBoundaryX") == b"----WebKitFormBoundaryX"
+
+
+@pytest.mark.requirement("POST-11")
+@pytest.mark.known_mistake(39)
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (form({"a": "x" * 30_000}, b"f"), "MaxPostPreDataLengthExceededError"),
+        (form({}, None) + b"x" * 30_000, "InvalidArgument"),
+        (form({}, b"f") + b"x" * 30_000, ""),
+        (form({}, b"f", end=b"--b\r\n" + b"x" * 30_000 + b"\r\n--b--"), "MaxPostPreDataLengthExceededError"),
+        (
+            form({"a": "x" * 20_400, "b": "?"}, b"f").replace(b"?", b"\xff"),
+            "MaxPostPreDataLengthExceededError",
+        ),
+    ],
+    ids=["fields", "no file", "epilogue", "behind the file", "two reasons"],
+)
+def test_a_form_is_refused_for_where_its_bytes_stand_and_not_for_how_they_were_cut(
+    body: bytes, code: str
+) -> None:
+    """An epilogue of 30 KiB was refused if it came in one piece with the end of the form, else not."""
+    for step in (len(body), 5_000, 100):
+        pieces = [body[at : at + step] for at in range(0, len(body), step)]
+        try:
+            decode(pieces)
+        except S3Error as error:
+            assert error.code == code
+        else:
+            assert code == ""
+
+
+@pytest.mark.requirement("POST-11")
+@pytest.mark.known_mistake(39)
+def test_thousands_of_fields_are_not_copied_for_each_of_them() -> None:
+    """A body of 1 MiB that came in one piece was copied for each field: a worker was busy for half a second."""
+
+    class Counted(FormDecoder):
+        looked = 0
+
+        def _next_part(self, held: bytes, position: int) -> tuple[bytes, int] | None:
+            self.looked += 1
+            return super()._next_part(held, position)
+
+    decoder = Counted(b"b")
+    with pytest.raises(S3Error, match="MaxPostPreDataLengthExceeded"):
+        decoder.feed(b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n" * 20_000)
+    assert decoder.looked <= MAX_FIELD_BYTES // 40

@@ -14,7 +14,7 @@ from anys3.protocol.sigv4 import Seal
 from anys3.spec.errors import S3Error
 
 MAX_LINE = 256
-"""Longest line that starts a chunk, in bytes."""
+"""Longest line that starts a chunk or belongs to the trailer, in bytes, without its LF."""
 MAX_TRAILER = 4096
 """Most bytes of the trailer."""
 MIN_SIGNED_CHUNK = 8192
@@ -129,9 +129,11 @@ class Decoder:
             return position + len(window)
         line = self._held + window[:index]
         self._held = b""
+        if len(line) > MAX_LINE:  # as above: what is refused in pieces is refused as a whole
+            raise _incomplete("a line is too long")
         if self._state == _TRAILER:
             self._read_trailer(line)
-        elif not line.endswith(b"\r") or len(line) > MAX_LINE:
+        elif not line.endswith(b"\r"):
             raise _incomplete("a line does not end in CRLF")
         elif self._state == _HEADER:
             self._start_chunk(line[:-1])

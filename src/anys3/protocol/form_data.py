@@ -59,8 +59,8 @@ class FormDecoder:
             return []
         held = self._held + bytes(data) if self._held else bytes(data)
         self._held = b""
+        self._seen += len(data)
         if not self.is_file_started:
-            self._seen += len(data)
             return self._feed_fields(held)
         return self._feed_file(held)
 
@@ -77,44 +77,50 @@ class FormDecoder:
             raise S3Error("IncompleteBody")
 
     def _feed_fields(self, held: bytes) -> list[memoryview]:
-        while True:
-            part = self._next_part(held)
-            if part is None:
-                self._held = held
-                if self._seen > MAX_FIELD_BYTES:
-                    raise S3Error("MaxPostPreDataLengthExceededError")
-                return []
+        position = 0  # not a slice for each field: a form may hold thousands before it is refused
+        while (part := self._next_part(held, position)) is not None:
             head, begin = part
             name, file_name = _disposition(head)
             if name == "file":
-                if self._seen - (len(held) - begin) > MAX_FIELD_BYTES:
-                    raise S3Error("MaxPostPreDataLengthExceededError")
                 self.file_name = file_name.replace("\\", "/").rpartition("/")[2]
                 self.is_file_started = True
                 self._skipped = 2
                 return self._feed_file(held[begin - 2 :])
             end = held.find(self._delimiter, begin - 2)
             if end < 0:
-                self._held = held
-                if self._seen > MAX_FIELD_BYTES:
-                    raise S3Error("MaxPostPreDataLengthExceededError")
-                return []
+                break
+            self._check_bound(held, end + len(self._delimiter))
             self.fields[name] = _text(held[begin : max(end, begin)])
-            held = held[end:]
+            position = end
+        self._keep(held[position:])
+        return []
 
-    def _next_part(self, held: bytes) -> tuple[bytes, int] | None:
-        """Return the header block of the part that begins here, and where its content begins."""
-        start = held.find(self._delimiter)
+    def _next_part(self, held: bytes, position: int) -> tuple[bytes, int] | None:
+        """Return the header block of the next part from `position` on, and where its content begins."""
+        start = held.find(self._delimiter, position)
         if start < 0:
             return None
         line = start + len(self._delimiter)
         if held[line : line + 2] == b"--":
+            self._check_bound(held, line + 2)
             self._is_closed = True
             return None
         head_end = held.find(b"\r\n\r\n", line)
         if head_end < 0:
             return None
+        self._check_bound(held, head_end + 4)
         return held[line:head_end], head_end + 4
+
+    def _check_bound(self, held: bytes, position: int) -> None:
+        """Refuse what lies beyond the limit: by where it stands, so that no cut makes a difference."""
+        if self._seen - (len(held) - position) > MAX_FIELD_BYTES:
+            raise S3Error("MaxPostPreDataLengthExceededError")
+
+    def _keep(self, held: bytes) -> None:
+        """Keep what is not complete yet; nothing is awaited behind the end of the form."""
+        if not self._is_closed:
+            self._held = held
+            self._check_bound(held, len(held))
 
     def _feed_file(self, held: bytes) -> list[memoryview]:
         if self._is_file_over:
@@ -123,6 +129,7 @@ class FormDecoder:
         end = held.find(self._delimiter)
         if end >= 0:
             self._is_file_over = True
+            self._seen = len(held) - end
             self._feed_rest(held[end:])
         else:
             # The delimiter may have begun at the end: hold back what could be its beginning.
@@ -135,15 +142,13 @@ class FormDecoder:
 
     def _feed_rest(self, held: bytes) -> None:
         """Look at what follows the file, for a second one."""
-        if len(held) > MAX_FIELD_BYTES:
-            raise S3Error("MaxPostPreDataLengthExceededError")
-        self._held = held
-        rest = held
-        while (part := self._next_part(rest)) is not None:
+        position = 0
+        while (part := self._next_part(held, position)) is not None:
             head, begin = part
             if _disposition(head)[0] == "file":
                 raise S3Error("IncorrectNumberOfFilesInPostRequest", ArgumentName="file", ArgumentValue="2")
-            rest = rest[begin - 2 :]
+            position = begin - 2
+        self._keep(held[position:])
 
 
 def _disposition(head: bytes) -> tuple[str, str]:
