@@ -75,7 +75,10 @@ class CountingCursor(Counting):
         found: bool = self._real.next()
         return found
 
-    prev = next
+    def prev(self) -> bool:
+        self._reads.rows += 1
+        found: bool = self._real.prev()
+        return found
 
     def iternext(self, *arguments: Any, **options: Any) -> Iterator[Any]:
         for row in self._real.iternext(*arguments, **options):

@@ -118,8 +118,8 @@ def test_a_directory_of_something_else_is_left_alone(path: Path) -> None:
 @pytest.mark.known_mistake(52)
 def test_a_store_of_a_newer_format_is_refused(path: Path) -> None:
     on_store(path, photos)
-    (path / "format").write_text("anys3 store, format 2\n")
-    with pytest.raises(NewerFormat, match="format 2"):
+    (path / "format").write_text("anys3 store, format 3\n")
+    with pytest.raises(NewerFormat, match="format 3"):
         open_store(path)
     with pytest.raises(NewerFormat):
         recover(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import accumulate
 
 import pytest
@@ -12,7 +13,11 @@ from anys3.model import AccessKey, Bucket, Checksum, CorsRule, Entry, Grant, Par
 from anys3.store.embedded import configuration
 from anys3.store.embedded import format as records
 from anys3.store.embedded.format import BLOB, INLINE, Counters, Reference
+from anys3.store.embedded.rows import Rows
 from anys3.store.interface import Corrupt
+
+ENTRIES = Rows("entries", None)
+UPLOADS = Rows("uploads", None)
 
 u64 = st.integers(0, 2**64 - 1)
 short = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -50,7 +55,8 @@ def entries(draw: st.DrawFn) -> Entry:
 @given(entries(), references)
 def test_an_entry_is_read_as_it_was_written(entry: Entry, reference: Reference) -> None:
     reference = reference._replace(size=entry.size)
-    row = records.encode_entry(entry, reference, entry.sequence)
+    row = ENTRIES.seal(b"place", records.encode_entry(entry, reference, entry.sequence))
+    ENTRIES.check(b"place", row)
     found = records.decode_entry(row)
     assert type(found) is Entry
     assert found.content == reference
@@ -81,8 +87,9 @@ def test_an_entry_that_was_read_is_frozen() -> None:
 
 @given(st.lists(st.tuples(parts, references), max_size=5))
 def test_parts_in_a_manifest_are_read_as_they_were_written(given_parts: list[tuple[Part, Reference]]) -> None:
+    given_parts = [(part, content._replace(size=content.size % 1000)) for part, content in given_parts]
     encoded = [(reference.size, records.encode_part(part, reference)) for part, reference in given_parts]
-    chunks = records.encode_manifest([(size % 1000, record) for size, record in encoded])
+    chunks = records.encode_manifest(encoded)
     found = [part for chunk in chunks for part in records.chunk_parts(chunk)]
     assert [(one.number, one.etag, one.modified_ms, one.checksum, one.content) for one in found] == [
         (part.number, part.etag, part.modified_ms, part.checksum, reference)
@@ -132,7 +139,7 @@ def test_a_manifest_of_ten_thousand_parts_is_kept_in_small_chunks() -> None:
     u64,
 )
 def test_an_upload_is_read_as_it_was_written(upload: Upload, row_id: int) -> None:
-    row = records.encode_upload(upload, row_id)
+    row = UPLOADS.seal(b"place", records.encode_upload(upload, row_id))
     assert records.decode_upload(b"key", row) == upload
     assert records.upload_row_id(row) == row_id
 
@@ -179,30 +186,83 @@ GOLDEN = [
 GOLDEN_ENTRY = bytes.fromhex(GOLDEN[0])
 
 
+GOLDEN_VALUES = (
+    Entry(
+        4096, 5, "e1", b"E:St", b"St", b"<a>",
+        Checksum("CRC32", "COMPOSITE", "abc="), (("t", "é"),), 2, "up-1", 9, Reference(BLOB, 7, 4096, 11),
+    ),
+    Part(3, 6, "e1", 5, Checksum("SHA256", "FULL_OBJECT", "abc="), Reference(INLINE, 8, 6, 12)),
+    Upload(b"k", "u", 5, b"St", (), "CRC32", "COMPOSITE", "me", 4),
+    Counters(1, 2, 3, 4, 5, 1),
+    (BLOB, 7),
+)  # fmt: skip
+
+
 @pytest.mark.requirement("CON-07")
 @pytest.mark.known_mistake(52)
-def test_the_layout_of_format_1_does_not_move() -> None:
-    entry = Entry(
-        4096,
-        5,
-        "e1",
-        b"E:St",
-        b"St",
-        b"<a>",
-        Checksum("CRC32", "COMPOSITE", "abc="),
-        (("t", "é"),),
-        2,
-        "up-1",
+def test_rows_of_format_1_are_read() -> None:
+    entry, part, upload, counters, freed = map(bytes.fromhex, GOLDEN)
+    found = (
+        records.decode_entry(entry),
+        records.decode_part(part)[0],
+        records.decode_upload(b"k", upload),
+        records.decode_counters(counters),
+        records.decode_freed(freed),
     )
-    part = Part(3, 6, "e1", 5, Checksum("SHA256", "FULL_OBJECT", "abc="))
+    assert found == GOLDEN_VALUES
+
+
+GOLDEN_2 = [
+    (
+        "f2020000000300000000000010000000000000000005000000000000000900000000000000070000000b000000040000"
+        "00020002020204040000000d3c613e453a537465316162633d75702d315b5b2274222c2022c3a9225d5d9cd3eac7"
+    ),
+    "f2000301000000000000000800000000000000060000000c000000000000000502090465316162633d7553d66c",
+    (
+        "f20000000000000006000000000000000500000000000000040000000253745b2275222c205b5d2c2022435243333222"
+        "2c2022434f4d504f53495445222c20226d65225d1bd19ac8"
+    ),
+    "000000020000000000000002000000000000000300000000000000040000000000000005000000014eab7b33",
+    "f2020000000000000007f0adc257",
+]
+
+
+@pytest.mark.requirement("CON-07")
+@pytest.mark.known_mistake(52)
+def test_the_layout_of_format_2_does_not_move() -> None:
+    entry, part, upload, _, _ = GOLDEN_VALUES
     found = [
-        records.encode_entry(entry, Reference(BLOB, 7, 4096, 11), 9).hex(),
-        records.encode_part(part, Reference(INLINE, 8, 6, 12)).hex(),
-        records.encode_upload(Upload(b"k", "u", 5, b"St", (), "CRC32", "COMPOSITE", "me", 4), 6).hex(),
-        records.encode_counters(Counters(1, 2, 3, 4, 5)).hex(),
-        records.encode_freed(BLOB, 7).hex(),
+        ENTRIES.seal(b"place", records.encode_entry(entry, Reference(BLOB, 7, 4096, 11), 9)),
+        Rows("parts", None).seal_content(b"place", records.encode_part(part, Reference(INLINE, 8, 6, 12))),
+        UPLOADS.seal(b"place", records.encode_upload(upload, 6)),
+        Rows("meta", None).seal(b"counters", records.encode_counters(Counters(2, 2, 3, 4, 5, 1))),
+        Rows("freed", None).seal_content(b"place", records.encode_freed(BLOB, 7)),
     ]
-    assert found == GOLDEN
+    assert [row.hex() for row in found] == GOLDEN_2
+
+
+@given(st.binary(max_size=120))
+def test_bytes_that_nobody_encoded_are_corrupt_or_nothing_worse(raw: bytes) -> None:
+    readers = (
+        records.decode_entry,
+        records.entry_listing,
+        records.entry_sequence,
+        records.entry_reference,
+        records.decode_part,
+        records.part_reference,
+        records.chunk_span,
+        records.chunk_parts,
+        lambda row: records.chunk_contents(row, 0, 2**63),
+        lambda row: records.decode_upload(b"k", row),
+        records.upload_row_id,
+        records.decode_counters,
+        records.decode_freed,
+        lambda row: configuration.decode_bucket("name", row),
+        lambda row: configuration.decode_key("id", row),
+    )
+    for read in readers:
+        with contextlib.suppress(Corrupt):
+            read(raw)
 
 
 def test_a_row_of_an_unknown_version_is_corrupt() -> None:

@@ -43,6 +43,7 @@ class Batch:
         "_bucket_ids",
         "_first_generation",
         "_freed_rows",
+        "_oldest",
         "freed",
         "generation",
         "index",
@@ -63,6 +64,7 @@ class Batch:
         self.generation = self._first_generation = counters.generation
         self.next_id = counters.next_id
         self.next_inline = counters.next_inline
+        self._oldest = counters.oldest
         self.freed: list[tuple[bytes, int, int]] = []
         """Rows put into the outbox: (row, kind, id)."""
         self.written: list[Written] = []
@@ -75,8 +77,10 @@ class Batch:
 
     def finish(self) -> None:
         """Write the counters: the last thing in a transaction."""
-        counters = Counters(records.FORMAT, self.sequence, self.generation, self.next_id, self.next_inline)
-        self.index.put_counters(self.txn, counters)
+        ids = (self.next_id, self.next_inline)
+        self.index.put_counters(
+            self.txn, Counters(records.FORMAT, self.sequence, self.generation, *ids, self._oldest)
+        )
 
     @property
     def has_new_configuration(self) -> bool:
@@ -96,7 +100,7 @@ class Batch:
         """Raise NoSuchBucket unless that very bucket exists (DB-06)."""
         if bucket.id in self._bucket_ids:
             return
-        if self.txn.get(pack_id(bucket.id), db=self.index.names) is None:
+        if self.index.rows.names.get(self.txn, pack_id(bucket.id)) is None:
             raise NoSuchBucket(bucket.name)
         self._bucket_ids.add(bucket.id)
 
@@ -105,19 +109,19 @@ class Batch:
         self._bucket_ids.discard(bucket.id)
 
     def entry(self, bucket: Bucket, key: bytes) -> bytes | None:
-        """Return an entry's row."""
+        """Return an entry's row. Raises Corrupt."""
         place: bytes | None = pack_id(bucket.id) + key
         if len(key) > strides.STRIDE:
-            place = strides.find(self.txn, self.index.entries, pack_id(bucket.id), key)
-        return None if place is None else self.txn.get(place, db=self.index.entries)
+            place = strides.find(self.txn, self.index.rows.entries, pack_id(bucket.id), key)
+        return None if place is None else self.index.rows.entries.get(self.txn, place)
 
     def put_entry(self, bucket: Bucket, key: bytes, row: bytes) -> None:
         """Put an entry's row."""
-        entries = self.index.entries
+        entries = self.index.rows.entries
         place = pack_id(bucket.id) + key
         if len(key) > strides.STRIDE:
             place = strides.make(self.txn, entries, pack_id(bucket.id), key, self.new_packed_id)
-        self.txn.put(place, row, db=entries)
+        self.txn.put(place, entries.seal(place, row), db=entries.db)
 
     def keep(self, content: object) -> Reference:
         """Take a content over into the index and return its name.
@@ -127,7 +131,8 @@ class Batch:
         if isinstance(content, Written):
             content.claim()
             self.written.append(content)
-            self.txn.put(pack_id(content.reference.id), b"", db=self.index.blobs)
+            place = pack_id(content.reference.id)
+            self.txn.put(place, self.index.rows.blobs.seal_content(place, b""), db=self.index.blobs)
             return content.reference
         if isinstance(content, bytes):
             return self._keep_inline(content)
@@ -157,7 +162,8 @@ class Batch:
         # One more than the sequence of the last finished mutation: the one that is being applied.
         row = pack_id(self.sequence + 1) + self._freed_rows.to_bytes(4, "big")
         self._freed_rows += 1
-        self.txn.put(row, records.encode_freed(kind, content_id), db=self.index.freed)
+        sealed = self.index.rows.freed.seal_content(row, records.encode_freed(kind, content_id))
+        self.txn.put(row, sealed, db=self.index.freed)
         self.freed.append((row, kind, content_id))
 
 
@@ -202,7 +208,7 @@ def _check(batch: Batch, bucket: Bucket, change: Change) -> None:
     elif isinstance(change, CompleteUpload):
         row_id = _upload(batch, bucket, change.key, change.upload_id)[1]
         for part in change.parts:
-            row = batch.txn.get(_part_place(row_id, part.number), db=batch.index.parts)
+            row = batch.index.rows.parts.get_content(batch.txn, _part_place(row_id, part.number))
             if row is None or records.part_reference(row) != part.content:
                 raise PartChanged(f"part {part.number} was replaced")
     elif isinstance(change, PutUpload) and len(change.upload.upload_id.encode()) > strides.MAX_UPLOAD_ID:
@@ -211,11 +217,12 @@ def _check(batch: Batch, bucket: Bucket, change: Change) -> None:
 
 def _upload(batch: Batch, bucket: Bucket, key: bytes, upload_id: str) -> tuple[bytes, int]:
     """Return an upload's place and its row id. Raises NoSuchUpload."""
-    place = strides.find(batch.txn, batch.index.uploads, pack_id(bucket.id), key)
+    uploads = batch.index.rows.uploads
+    place = strides.find(batch.txn, uploads, pack_id(bucket.id), key)
     name = upload_id.encode()
     if place is not None and len(name) <= strides.MAX_UPLOAD_ID:
         place += strides.UPLOAD + name
-        row = batch.txn.get(place, db=batch.index.uploads)
+        row = uploads.get(batch.txn, place)
         if row is not None:
             return place, records.upload_row_id(row)
     raise NoSuchUpload(upload_id)
@@ -247,45 +254,50 @@ def _delete_entry(batch: Batch, bucket: Bucket, change: DeleteEntry) -> None:
     old = batch.entry(bucket, change.key)
     if old is None:
         return
-    strides.delete(batch.txn, batch.index.entries, pack_id(bucket.id), change.key)
+    strides.delete(batch.txn, batch.index.rows.entries, pack_id(bucket.id), change.key)
     batch.free(records.entry_reference(old))
 
 
 def _put_upload(batch: Batch, bucket: Bucket, change: PutUpload) -> None:
     upload = change.upload
-    uploads = batch.index.uploads
+    uploads = batch.index.rows.uploads
     place = strides.make(batch.txn, uploads, pack_id(bucket.id), upload.key, batch.new_packed_id)
     place += strides.UPLOAD + upload.upload_id.encode()
-    old = batch.txn.get(place, db=uploads)
+    old = uploads.get(batch.txn, place)
     if old is not None:
         batch.put_freed(PARTS, records.upload_row_id(old))
-    batch.txn.put(place, records.encode_upload(upload, batch.new_id()), db=uploads)
+    row = records.encode_upload(upload, batch.new_id())
+    batch.txn.put(place, uploads.seal(place, row), db=uploads.db)
 
 
 def _put_part(batch: Batch, bucket: Bucket, change: PutPart) -> None:
     _, row_id = _upload(batch, bucket, change.key, change.upload_id)
-    parts = batch.index.parts
+    parts = batch.index.rows.parts
     place = _part_place(row_id, change.part.number)
     reference = batch.keep(change.content)
     if reference.size != change.part.size:
         raise ValueError(f"a part of {change.part.size} bytes has a content of {reference.size}")
-    old = batch.txn.get(place, db=parts)
+    old = parts.get_content(batch.txn, place)
     if old is not None:
         batch.free(records.part_reference(old))
-    batch.txn.put(place, records.encode_part(change.part, reference), db=parts)
+    record = records.encode_part(change.part, reference)
+    batch.txn.put(place, parts.seal_content(place, record), db=parts.db)
 
 
 def _complete_upload(batch: Batch, bucket: Bucket, change: CompleteUpload) -> None:
     _, row_id = _upload(batch, bucket, change.key, change.upload_id)
-    txn, parts = batch.txn, batch.index.parts
+    txn, parts, manifests = batch.txn, batch.index.rows.parts, batch.index.rows.manifests
     listed: list[tuple[int, bytes]] = []
     for part in change.parts:
         place = _part_place(row_id, part.number)
-        listed.append((part.size, txn.get(place, db=parts)))
-        txn.delete(place, db=parts)
+        record = parts.get_content(txn, place)
+        assert record is not None  # it was checked
+        listed.append((part.size, record))
+        txn.delete(place, db=parts.db)
     manifest = batch.new_id()
     for number, chunk in enumerate(records.encode_manifest(listed)):
-        txn.put(pack_id(manifest) + number.to_bytes(4, "big"), chunk, db=batch.index.manifests)
+        place = pack_id(manifest) + number.to_bytes(4, "big")
+        txn.put(place, manifests.seal_content(place, chunk), db=manifests.db)
     _drop_upload(batch, bucket, change.key, change.upload_id, row_id)
     size = sum(size for size, _ in listed)
     reference = Reference(MANIFEST, manifest, size, 0)
@@ -303,7 +315,7 @@ def _abort_upload(batch: Batch, bucket: Bucket, change: AbortUpload) -> None:
 def _drop_upload(batch: Batch, bucket: Bucket, key: bytes, upload_id: str, row_id: int) -> None:
     """Delete an upload; the parts that are left become the janitor's."""
     tail = strides.UPLOAD + upload_id.encode()
-    strides.delete(batch.txn, batch.index.uploads, pack_id(bucket.id), key, tail)
+    strides.delete(batch.txn, batch.index.rows.uploads, pack_id(bucket.id), key, tail)
     batch.put_freed(PARTS, row_id)
 
 

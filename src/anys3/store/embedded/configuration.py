@@ -13,7 +13,8 @@ from anys3.store.embedded import strides
 from anys3.store.embedded.changes import Batch
 from anys3.store.embedded.format import PARTS, pack_id
 from anys3.store.embedded.index import Index
-from anys3.store.interface import BucketChanged, BucketExists, BucketNotEmpty, NoSuchBucket
+from anys3.store.embedded.rows import Rows
+from anys3.store.interface import BucketChanged, BucketExists, BucketNotEmpty, Corrupt, NoSuchBucket
 
 
 def encode_bucket(bucket: Bucket) -> bytes:
@@ -32,17 +33,20 @@ def encode_bucket(bucket: Bucket) -> bytes:
 
 @lru_cache(maxsize=256)
 def decode_bucket(name: str, raw: bytes) -> Bucket:
-    """Return the bucket of a row. Cached by the row's bytes, so it can't be out of date."""
-    row = json.loads(raw)
-    return Bucket(
-        name,
-        row["id"],
-        row["created_ms"],
-        row["owner"],
-        row["is_public"],
-        _decode_rules(row["cors"]),
-        _decode_rules(row["operator_cors"]),
-    )
+    """Return the bucket of a row. Cached by the row's bytes, so it can't be out of date. Raises Corrupt."""
+    try:
+        row = json.loads(raw)
+        return Bucket(
+            name,
+            row["id"],
+            row["created_ms"],
+            row["owner"],
+            row["is_public"],
+            _decode_rules(row["cors"]),
+            _decode_rules(row["operator_cors"]),
+        )
+    except records.UNREADABLE as error:
+        raise Corrupt(f"the row of the bucket {name!r} is damaged: {error!r}") from error
 
 
 def _encode_rules(rules: tuple[CorsRule, ...] | None) -> list[dict[str, Any]] | None:
@@ -93,17 +97,20 @@ def encode_key(key: AccessKey) -> bytes:
 
 
 def decode_key(access_key_id: str, raw: bytes) -> AccessKey:
-    """Return the key of a row."""
-    row = json.loads(raw)
-    return AccessKey(
-        access_key_id,
-        row["secret_access_key"],
-        row["name"],
-        row["is_root"],
-        row["may_create_buckets"],
-        {name: Grant(*rights) for name, rights in row["grants"].items()},
-        row["created_ms"],
-    )
+    """Return the key of a row. Raises Corrupt."""
+    try:
+        row = json.loads(raw)
+        return AccessKey(
+            access_key_id,
+            row["secret_access_key"],
+            row["name"],
+            row["is_root"],
+            row["may_create_buckets"],
+            {name: Grant(*rights) for name, rights in row["grants"].items()},
+            row["created_ms"],
+        )
+    except records.UNREADABLE as error:
+        raise Corrupt(f"the row of the access key {access_key_id!r} is damaged") from error
 
 
 # --- reading and changing -----------------------------------------------------------------------------
@@ -119,24 +126,52 @@ def row_name(name: str) -> bytes | None:
 
 
 def buckets(index: Index, txn: Any, after: str, prefix: str, limit: int) -> list[Bucket]:
-    """Return the first `limit` buckets after a name and with a prefix, by name."""
+    """Return the first `limit` buckets after a name and with a prefix, by name. Raises Corrupt."""
+    rows = index.rows.buckets
     found: list[Bucket] = []
     beginning = prefix.encode()
     start = max(after.encode() + b"\0" if after else b"", beginning)[:255]
-    with txn.cursor(db=index.buckets) as cursor:
-        is_there = cursor.set_range(start) if start else cursor.first()
+    last = b""
+    with txn.cursor(db=rows.db) as cursor:
+        is_there = rows.seek(cursor, start) if start else cursor.first()
         while is_there and len(found) < limit:
             name, raw = cursor.item()
+            content = rows.content(name, raw)
+            if name <= last:
+                raise Corrupt("the rows of buckets are out of order")
+            last = name
             if not name.startswith(beginning):
                 break
-            found.append(decode_bucket(name.decode(), raw))
+            found.append(decode_bucket(_text(name), content))
             is_there = cursor.next()
     return found
 
 
+def keys(index: Index, txn: Any) -> list[AccessKey]:
+    """Return all keys, by access key id. Raises Corrupt."""
+    return [decode_key(_text(name), content) for name, content in all_contents(index.rows.keys, txn)]
+
+
+def all_contents(rows: Rows, txn: Any) -> list[tuple[bytes, bytes]]:
+    """Return (place, content) of a whole table, which is small. Raises Corrupt."""
+    with txn.cursor(db=rows.db) as cursor:
+        found = list(cursor)
+    rows.check_all(found)
+    if len(found) != txn.stat(rows.db)["entries"]:
+        raise Corrupt(f"the table {rows.table} has {len(found)} rows, and says another number")
+    return [(place, rows.content(place, raw)) for place, raw in found]
+
+
+def _text(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError as error:
+        raise Corrupt(f"the name {name!r} is damaged") from error
+
+
 def _row(batch: Batch, bucket: Bucket) -> Bucket:
     name = row_name(bucket.name)
-    raw = batch.txn.get(name, db=batch.index.buckets) if name else None
+    raw = batch.index.rows.buckets.get_content(batch.txn, name) if name else None
     if raw is None:
         raise NoSuchBucket(bucket.name)
     found = decode_bucket(bucket.name, raw)
@@ -150,12 +185,14 @@ def create_bucket(batch: Batch, bucket: Bucket) -> Bucket:
     name = row_name(bucket.name)
     if name is None:
         raise ValueError(f"not a bucket's name: {bucket.name!r}")
-    raw = batch.txn.get(name, db=batch.index.buckets)
+    rows, names = batch.index.rows.buckets, batch.index.rows.names
+    raw = rows.get_content(batch.txn, name)
     if raw is not None:
         raise BucketExists(decode_bucket(bucket.name, raw))
     made = replace(bucket, id=batch.new_id())
-    batch.txn.put(name, encode_bucket(made), db=batch.index.buckets)
-    batch.txn.put(pack_id(made.id), name, db=batch.index.names)
+    place = pack_id(made.id)
+    batch.txn.put(name, rows.seal_content(name, encode_bucket(made)), db=rows.db)
+    batch.txn.put(place, names.seal_content(place, name), db=names.db)
     batch.sequence += 1
     batch.generation += 1
     return made
@@ -168,7 +205,8 @@ def update_bucket(batch: Batch, change: tuple[Bucket, Bucket | None]) -> None:
     if was is not None and now != was:
         raise BucketChanged(bucket.name)
     changed = replace(bucket, created_ms=now.created_ms)
-    batch.txn.put(bucket.name.encode(), encode_bucket(changed), db=batch.index.buckets)
+    name, rows = bucket.name.encode(), batch.index.rows.buckets
+    batch.txn.put(name, rows.seal_content(name, encode_bucket(changed)), db=rows.db)
     batch.sequence += 1
     batch.generation += 1
 
@@ -176,7 +214,7 @@ def update_bucket(batch: Batch, change: tuple[Bucket, Bucket | None]) -> None:
 def delete_bucket(batch: Batch, bucket: Bucket) -> None:
     """Delete an empty bucket with its uploads (DB-05). Raises NoSuchBucket, BucketNotEmpty."""
     namespace = pack_id(_row(batch, bucket).id)
-    if not strides.is_empty(batch.txn, batch.index.entries, namespace):
+    if not strides.is_empty(batch.txn, batch.index.rows.entries, namespace):
         raise BucketNotEmpty(bucket.name)
     _delete_uploads(batch, namespace)
     _delete_grants(batch, bucket.name)
@@ -189,26 +227,22 @@ def delete_bucket(batch: Batch, bucket: Bucket) -> None:
 
 def _delete_grants(batch: Batch, bucket: str) -> None:
     """Take the bucket out of all keys' grants: whoever makes it anew shares it with nobody."""
-    with batch.txn.cursor(db=batch.index.keys) as cursor:
-        keys = [decode_key(name.decode(), raw) for name, raw in cursor]
-    for key in keys:
+    for key in keys(batch.index, batch.txn):
         if bucket in key.grants:
-            row = encode_key(key.without_grant(bucket))
-            batch.txn.put(key.access_key_id.encode(), row, db=batch.index.keys)
+            _put_key(batch, key.access_key_id.encode(), key.without_grant(bucket))
+
+
+def _put_key(batch: Batch, name: bytes, key: AccessKey) -> None:
+    rows = batch.index.rows.keys
+    batch.txn.put(name, rows.seal_content(name, encode_key(key)), db=rows.db)
 
 
 def _delete_uploads(batch: Batch, namespace: bytes) -> None:
     """Delete all uploads of a namespace and of those below it; their parts become the janitor's."""
-    with batch.txn.cursor(db=batch.index.uploads) as cursor:
-        rows = []
-        if cursor.set_range(namespace):
-            for place, value in cursor.iternext():
-                if not place.startswith(namespace):
-                    break
-                rows.append((place, value))
-    for place, value in rows:
+    uploads = batch.index.rows.uploads
+    for place, value in list(strides.walk(batch.txn, uploads, namespace)):
         if place.endswith(strides.DESCEND):
-            _delete_uploads(batch, value)
+            _delete_uploads(batch, uploads.content(place, value))
         else:
             batch.put_freed(PARTS, records.upload_row_id(value))
         batch.txn.delete(place, db=batch.index.uploads)
@@ -219,7 +253,7 @@ def put_key(batch: Batch, key: AccessKey) -> None:
     name = row_name(key.access_key_id)
     if name is None:
         raise ValueError(f"not an access key id: {key.access_key_id!r}")
-    batch.txn.put(name, encode_key(key), db=batch.index.keys)
+    _put_key(batch, name, key)
     batch.generation += 1
 
 

@@ -26,6 +26,7 @@ from anys3.store.embedded.format import INLINE, MANIFEST, Reference, crc32, pack
 from anys3.store.embedded.index import Index, translate
 from anys3.store.embedded.janitor import Janitor
 from anys3.store.embedded.multipart import ManifestSource, read_manifest
+from anys3.store.embedded.rows import Rows
 from anys3.store.interface import (
     Committed,
     Corrupt,
@@ -185,13 +186,13 @@ class EmbeddedStore:
     async def key(self, access_key_id: str) -> AccessKey | None:
         """Return a key, None if unknown."""
         name = configuration.row_name(access_key_id)
-        raw = self._get(name, self.index.keys) if name else None
+        raw = self._get(name, self.index.rows.keys) if name else None
         return None if raw is None else configuration.decode_key(access_key_id, raw)
 
     async def keys(self) -> list[AccessKey]:
         """Return all keys, by access key id."""
-        with self._reading() as txn, txn.cursor(db=self.index.keys) as cursor:
-            return [configuration.decode_key(name.decode(), raw) for name, raw in cursor]
+        with self._reading() as txn:
+            return configuration.keys(self.index, txn)
 
     async def put_key(self, key: AccessKey) -> None:
         """Create or replace a key."""
@@ -205,7 +206,7 @@ class EmbeddedStore:
     async def bucket(self, name: str) -> Bucket | None:
         """Return a bucket's row."""
         row = configuration.row_name(name)
-        raw = self._get(row, self.index.buckets) if row else None
+        raw = self._get(row, self.index.rows.buckets) if row else None
         return None if raw is None else configuration.decode_bucket(name, raw)
 
     async def buckets(self, after: str = "", prefix: str = "", limit: int = 10_000) -> list[Bucket]:
@@ -226,30 +227,24 @@ class EmbeddedStore:
         """Delete the bucket and its unfinished uploads (DB-05). Raises NoSuchBucket, BucketNotEmpty."""
         await self._committer.submit(configuration.delete_bucket, bucket)
 
-    def _get(self, place: bytes, table: Any) -> bytes | None:
-        txn = self._begin()
-        try:
-            raw: bytes | None = txn.get(place, db=table)
-        except lmdb.Error as error:
-            raise translate(error) from error
-        finally:
-            txn.abort()
-        return raw
+    def _get(self, place: bytes, rows: Rows) -> bytes | None:
+        with self._reading() as txn:
+            return rows.get_content(txn, place)
 
     # objects
 
     def _entry(self, txn: Any, bucket: Bucket, key: bytes) -> bytes | None:
-        """Return an entry's row. Raises NoSuchBucket."""
+        """Return an entry's row. Raises NoSuchBucket, Corrupt."""
         place: bytes | None = pack_id(bucket.id) + key
         if len(key) > strides.STRIDE:
-            place = strides.find(txn, self.index.entries, pack_id(bucket.id), key)
-        raw: bytes | None = None if place is None else txn.get(place, db=self.index.entries)
+            place = strides.find(txn, self.index.rows.entries, pack_id(bucket.id), key)
+        raw = None if place is None else self.index.rows.entries.get(txn, place)
         if raw is None:
             self._check_bucket(txn, bucket)
         return raw
 
     def _check_bucket(self, txn: Any, bucket: Bucket) -> None:
-        if txn.get(pack_id(bucket.id), db=self.index.names) is None:
+        if self.index.rows.names.get(txn, pack_id(bucket.id)) is None:
             raise NoSuchBucket(bucket.name)
 
     async def entry(self, bucket: Bucket, key: bytes) -> Entry | None:
@@ -324,7 +319,7 @@ class EmbeddedStore:
             return Listing([], [], False, b"", False)
         fragment = records.entry_listing
         namespace = pack_id(bucket.id)
-        entries = self.index.entries
+        entries = self.index.rows.entries
         with self._reading() as txn:
             start, tail = (after, strides.BEHIND) if after and after >= prefix else (prefix, b"")
             flat = strides.flat_page(txn, entries, namespace, start, tail, prefix, delimiter, limit)
@@ -373,11 +368,11 @@ class EmbeddedStore:
 
     def _upload(self, txn: Any, bucket: Bucket, key: bytes, upload_id: str) -> bytes | None:
         name = upload_id.encode()
-        place = strides.find(txn, self.index.uploads, pack_id(bucket.id), key)
+        uploads = self.index.rows.uploads
+        place = strides.find(txn, uploads, pack_id(bucket.id), key)
         if place is None or len(name) > strides.MAX_UPLOAD_ID:
             return None
-        raw: bytes | None = txn.get(place + strides.UPLOAD + name, db=self.index.uploads)
-        return raw
+        return uploads.get(txn, place + strides.UPLOAD + name)
 
     async def upload(self, bucket: Bucket, key: bytes, upload_id: str) -> Upload | None:
         """Return an unfinished upload of that key, else None."""
@@ -408,7 +403,7 @@ class EmbeddedStore:
 
             def scan(key: bytes, is_after: bool) -> Iterator[tuple[bytes, bytes]]:
                 tail = strides.BEHIND if is_after else within if key == after_key else b""
-                return strides.scan(txn, self.index.uploads, namespace, key, tail)
+                return strides.scan(txn, self.index.rows.uploads, namespace, key, tail)
 
             found, prefixes, is_truncated = paging.page(
                 scan, prefix, delimiter, after_key, limit, is_after=after_upload_id is None
@@ -429,12 +424,11 @@ class EmbeddedStore:
             found: Parts = []
             if after >= 0xFFFF:
                 return found
-            with txn.cursor(db=self.index.parts) as cursor:
-                if cursor.set_range(row_id + (after + 1).to_bytes(2, "big")):
-                    for place, value in cursor.iternext():
-                        if not place.startswith(row_id) or len(found) >= limit:
-                            break
-                        found.append(records.decode_part(value)[0])
+            rows = self.index.rows.parts
+            for place, row in strides.walk(txn, rows, row_id, (after + 1).to_bytes(2, "big")):
+                if len(found) >= limit:
+                    break
+                found.append(records.decode_part(rows.content(place, row))[0])
         return found
 
     async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, Parts] | None:

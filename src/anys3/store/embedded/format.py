@@ -1,6 +1,8 @@
-"""The records on disk, version 1: everything here is big-endian, and none of it may change its meaning.
+"""The records on disk: everything here is big-endian, and none of it may change its meaning.
 
-A change of a record's layout raises `FORMAT`; a store of a newer format is refused (known mistake 52).
+A change of a record's layout raises `FORMAT`; a store of a newer format is refused (known mistake 52). Format 2
+gave each row of the index a checksum (rows.py); rows of format 1 are still read. What is here turns rows that
+were verified into values: of an old one, which has no checksum, whatever can't be read is Corrupt.
 """
 
 from __future__ import annotations
@@ -12,9 +14,14 @@ from typing import NamedTuple, get_args
 from isal import isal_zlib
 
 from anys3.model import Checksum, ChecksumAlgorithm, ChecksumType, Entry, Part, Upload
+from anys3.store.embedded.rows import MARK, TRAILER_SIZE
 from anys3.store.interface import Corrupt
 
-FORMAT = 1
+FORMAT = 2
+_TRAILERS = {1: 0, MARK[0]: TRAILER_SIZE}
+"""By the first byte of an entry's or an upload's row, which is its version: how long its trailer is."""
+UNREADABLE = (struct.error, ValueError, LookupError, TypeError)
+"""What decoding raises for bytes that nobody encoded (UnicodeDecodeError and JSON's are ValueErrors)."""
 
 # Kinds of content. The last is no content: it stands in the outbox for all parts of an ended upload.
 INLINE, BLOB, MANIFEST, PARTS = 1, 2, 3, 4
@@ -41,9 +48,12 @@ class Counters(NamedTuple):
     generation: int
     next_id: int
     next_inline: int
+    oldest: int
+    """The format of the oldest rows that may be there."""
 
 
-_COUNTERS = struct.Struct(">IQQQQ")
+_COUNTERS = struct.Struct(">IQQQQI")
+_OLD_COUNTERS = struct.Struct(">IQQQQ")
 _ID = struct.Struct(">Q")
 # version, kind, listing, size, modified, sequence, content id, crc, headers, stored, parts,
 # etag, checksum code, checksum, upload id, tags
@@ -81,20 +91,27 @@ def unpack_id(raw: bytes) -> int:
 
 
 def encode_counters(counters: Counters) -> bytes:
-    """Return the row of `meta`."""
+    """Return the row of `meta`, which has no mark, since `format` comes first in every version."""
     return _COUNTERS.pack(*counters)
 
 
 def decode_counters(raw: bytes) -> Counters:
-    """Return the counters; `format` comes first in every version."""
-    return Counters._make(_COUNTERS.unpack_from(raw))
+    """Return the counters of any format that is known, or of a newer one its number. Raises Corrupt."""
+    if len(raw) == _COUNTERS.size + TRAILER_SIZE:
+        return Counters._make(_COUNTERS.unpack_from(raw))
+    if len(raw) < _OLD_COUNTERS.size:
+        raise Corrupt(f"the index's counters have {len(raw)} bytes")
+    old = Counters._make((*_OLD_COUNTERS.unpack_from(raw), 1))
+    if old.format <= FORMAT and (old.format != 1 or len(raw) != _OLD_COUNTERS.size):
+        raise Corrupt("the index's counters are damaged")
+    return old
 
 
 # --- entries ------------------------------------------------------------------------------------------
 
 
 def encode_entry(entry: Entry, reference: Reference, sequence: int) -> bytes:
-    """Return an entry's row: fixed part, listing fragment, headers, and what few requests need."""
+    """Return an entry's row, to be sealed: fixed part, listing fragment, headers, what few requests need."""
     etag = entry.etag.encode()
     checksum = entry.checksum
     code, value = (
@@ -105,7 +122,7 @@ def encode_entry(entry: Entry, reference: Reference, sequence: int) -> bytes:
     if not entry.headers.endswith(entry.stored):
         raise ValueError("an entry's headers must end with its stored headers")
     fixed = _ENTRY.pack(
-        1,
+        MARK[0],
         reference.kind,
         len(entry.listing),
         entry.size,
@@ -126,38 +143,42 @@ def encode_entry(entry: Entry, reference: Reference, sequence: int) -> bytes:
 
 
 def decode_entry(raw: bytes) -> Entry:
-    """Return the entry of a row. Raises Corrupt if it is none of ours."""
-    (
-        version, kind, listing, size, modified_ms, sequence, content_id, crc, headers, stored, part_count,
-        etag, code, value, upload_id, tags,
-    ) = _ENTRY.unpack_from(raw)  # fmt: skip
-    if version != 1:
-        raise Corrupt(f"an entry's row has version {version}")
-    at = _ENTRY_SIZE + listing
-    end = at + headers
-    after = end + etag
-    checksum = None
-    if code:
-        algorithm, type_ = _KINDS_OF_CHECKSUM[code]
-        checksum = _new(Checksum, (algorithm, type_, raw[after : after + value].decode()))
-    rest = after + value
-    return _new(
-        Entry,
+    """Return the entry of a row that was verified. Raises Corrupt if it is none of ours."""
+    try:
         (
-            size,
-            modified_ms,
-            raw[end:after].decode(),
-            raw[at:end],
-            raw[end - stored : end],
-            raw[_ENTRY_SIZE:at],
-            checksum,
-            _tags(raw[rest + upload_id :]) if tags else (),
-            part_count,
-            raw[rest : rest + upload_id].decode() if upload_id else "",
-            sequence,
-            _new(Reference, (kind, content_id, size, crc)),
-        ),
-    )
+            version, kind, listing, size, modified_ms, sequence, content_id, crc, headers, stored, part_count,
+            etag, code, value, upload_id, tags,
+        ) = _ENTRY.unpack_from(raw)  # fmt: skip
+        at = _ENTRY_SIZE + listing
+        end = at + headers
+        after = end + etag
+        rest = after + value
+        behind = rest + upload_id
+        checksum = None
+        if code:
+            algorithm, type_ = _KINDS_OF_CHECKSUM[code]
+            checksum = _new(Checksum, (algorithm, type_, raw[after:rest].decode()))
+        if len(raw) != behind + tags + _TRAILERS[version]:
+            raise Corrupt("an entry's row has another length than it says")
+        return _new(
+            Entry,
+            (
+                size,
+                modified_ms,
+                raw[end:after].decode(),
+                raw[at:end],
+                raw[end - stored : end],
+                raw[_ENTRY_SIZE:at],
+                checksum,
+                _tags(raw[behind : behind + tags]) if tags else (),
+                part_count,
+                raw[rest:behind].decode() if upload_id else "",
+                sequence,
+                _new(Reference, (kind, content_id, size, crc)),
+            ),
+        )
+    except UNREADABLE as error:
+        raise Corrupt(f"an entry's row is damaged: {error!r}") from error
 
 
 def _tags(raw: bytes) -> tuple[tuple[str, str], ...]:
@@ -165,20 +186,30 @@ def _tags(raw: bytes) -> tuple[tuple[str, str], ...]:
 
 
 def entry_listing(raw: bytes) -> bytes:
-    """Return the listing fragment of an entry's row, and read nothing else."""
-    return raw[_ENTRY_SIZE : _ENTRY_SIZE + _LISTING.unpack_from(raw)[2]]
+    """Return the listing fragment of an entry's row, and read nothing else. Raises Corrupt."""
+    try:
+        return raw[_ENTRY_SIZE : _ENTRY_SIZE + _LISTING.unpack_from(raw)[2]]
+    except struct.error as error:
+        raise Corrupt("an entry's row is too short") from error
 
 
 def entry_sequence(raw: bytes) -> int:
-    """Return the sequence of an entry's row."""
+    """Return the sequence of an entry's row. Raises Corrupt."""
+    _check_size(raw)
     sequence: int = _SEQUENCE.unpack_from(raw)[0]
     return sequence
 
 
 def entry_reference(raw: bytes) -> Reference:
-    """Return the content of an entry's row."""
+    """Return the content of an entry's row. Raises Corrupt."""
+    _check_size(raw)
     kind, size, content_id, crc = _ENTRY_REFERENCE.unpack_from(raw)
     return Reference(kind, content_id, size, crc)
+
+
+def _check_size(raw: bytes) -> None:
+    if len(raw) < _ENTRY_SIZE:
+        raise Corrupt("an entry's row is too short")
 
 
 # --- uploads, parts and manifests ---------------------------------------------------------------------
@@ -206,7 +237,17 @@ def encode_part(part: Part, reference: Reference) -> bytes:
 
 
 def decode_part(raw: bytes, at: int = 0) -> tuple[Part, int]:
-    """Return the part whose record begins at `at`, and where that record ends."""
+    """Return the part whose record begins at `at`, and where that record ends. Raises Corrupt."""
+    try:
+        part, end = _decode_part(raw, at)
+    except UNREADABLE as error:
+        raise Corrupt(f"a part's record is damaged: {error!r}") from error
+    if end > len(raw):
+        raise Corrupt("a part's record is too short")
+    return part, end
+
+
+def _decode_part(raw: bytes, at: int) -> tuple[Part, int]:
     number, kind, content_id, size, crc, modified_ms, etag, code, value = _PART.unpack_from(raw, at)
     start = at + _PART.size
     middle = start + etag
@@ -220,9 +261,10 @@ def decode_part(raw: bytes, at: int = 0) -> tuple[Part, int]:
 
 
 def part_reference(raw: bytes) -> Reference:
-    """Return the content of a part's record."""
-    _, kind, content_id, size, crc, *_ = _PART.unpack_from(raw)
-    return Reference(kind, content_id, size, crc)
+    """Return the content of a part's record. Raises Corrupt."""
+    content = decode_part(raw)[0].content
+    assert isinstance(content, Reference)
+    return content
 
 
 PARTS_A_CHUNK = 256
@@ -244,41 +286,52 @@ def encode_manifest(parts: list[tuple[int, bytes]]) -> list[bytes]:
 
 
 def chunk_span(raw: bytes) -> tuple[int, int]:
-    """Return the offset and length of the bytes that a chunk describes."""
+    """Return the offset and length of the bytes that a chunk describes. Raises Corrupt."""
+    if len(raw) < _CHUNK.size:
+        raise Corrupt("a manifest's chunk is too short")
     offset, length, _ = _CHUNK.unpack_from(raw)
     return offset, length
 
 
 def chunk_contents(raw: bytes, start: int, end: int) -> list[tuple[int, Reference]]:
-    """Return (offset, content) for each part of a chunk with bytes from `start` to before `end`."""
-    offset, _, count = _CHUNK.unpack_from(raw)
+    """Return (offset, content) for each part of a chunk with bytes from `start` to before `end`.
+
+    Raises Corrupt.
+    """
+    offset, _ = chunk_span(raw)
+    count = _CHUNK.unpack_from(raw)[2]
     at = _CHUNK.size
     found = []
-    for _ in range(count):
-        if offset >= end:
-            break
-        _, kind, content_id, size, crc, _, etag, _, value = _PART.unpack_from(raw, at)
-        if size and offset + size > start:
-            found.append((offset, Reference(kind, content_id, size, crc)))
-        offset += size
-        at += _PART.size + etag + value
+    try:
+        for _ in range(count):
+            if offset >= end:
+                break
+            _, kind, content_id, size, crc, _, etag, _, value = _PART.unpack_from(raw, at)
+            if size and offset + size > start:
+                found.append((offset, Reference(kind, content_id, size, crc)))
+            offset += size
+            at += _PART.size + etag + value
+    except struct.error as error:
+        raise Corrupt("a manifest's chunk is too short") from error
     return found
 
 
 def chunk_parts(raw: bytes) -> list[Part]:
-    """Return the parts of a chunk."""
-    _, _, count = _CHUNK.unpack_from(raw)
+    """Return the parts of a chunk. Raises Corrupt if they do not add up."""
+    _, length = chunk_span(raw)
     parts = []
     at = _CHUNK.size
-    for _ in range(count):
+    for _ in range(_CHUNK.unpack_from(raw)[2]):
         part, at = decode_part(raw, at)
         parts.append(part)
+    if at != len(raw) or sum(part.size for part in parts) != length:
+        raise Corrupt("a manifest's chunk does not add up")
     return parts
 
 
 def encode_upload(upload: Upload, row_id: int) -> bytes:
-    """Return an upload's row. `row_id` is the name of its parts' rows."""
-    fixed = _UPLOAD.pack(1, row_id, upload.initiated_ms, upload.entry_sequence, len(upload.stored))
+    """Return an upload's row, to be sealed. `row_id` is the name of its parts' rows."""
+    fixed = _UPLOAD.pack(MARK[0], row_id, upload.initiated_ms, upload.entry_sequence, len(upload.stored))
     rest = [
         upload.upload_id,
         upload.tags,
@@ -291,19 +344,23 @@ def encode_upload(upload: Upload, row_id: int) -> bytes:
 
 def decode_upload(key: bytes, raw: bytes) -> Upload:
     """Return the upload of a row under `key`. Raises Corrupt if it is none of ours."""
-    version, _, initiated_ms, sequence, stored = _UPLOAD.unpack_from(raw)
-    if version != 1:
-        raise Corrupt(f"an upload's row has version {version}")
-    at = _UPLOAD.size + stored
-    upload_id, tags, algorithm, type_, owner = json.loads(raw[at:])
-    pairs = tuple((name, value) for name, value in tags)
+    try:
+        version, _, initiated_ms, sequence, stored = _UPLOAD.unpack_from(raw)
+        at = _UPLOAD.size + stored
+        end = len(raw) - _TRAILERS[version]
+        upload_id, tags, algorithm, type_, owner = json.loads(raw[at:end])
+        pairs = tuple((name, value) for name, value in tags)
+    except UNREADABLE as error:
+        raise Corrupt(f"an upload's row is damaged: {error!r}") from error
     return Upload(
         key, upload_id, initiated_ms, raw[_UPLOAD.size : at], pairs, algorithm, type_, owner, sequence
     )
 
 
 def upload_row_id(raw: bytes) -> int:
-    """Return the name of the rows of an upload's parts."""
+    """Return the name of the rows of an upload's parts. Raises Corrupt."""
+    if len(raw) < _UPLOAD.size:
+        raise Corrupt("an upload's row is too short")
     row_id: int = _UPLOAD.unpack_from(raw)[1]
     return row_id
 
@@ -314,6 +371,8 @@ def encode_freed(kind: int, content_id: int) -> bytes:
 
 
 def decode_freed(raw: bytes) -> tuple[int, int]:
-    """Return kind and id of a row of the outbox."""
+    """Return kind and id of a row of the outbox. Raises Corrupt."""
+    if len(raw) != _FREED.size or raw[0] not in (INLINE, BLOB, MANIFEST, PARTS):
+        raise Corrupt("a row of the outbox is damaged")
     kind, content_id = _FREED.unpack_from(raw)
     return kind, content_id

@@ -11,6 +11,8 @@
     parts     upload row id + part number -> part
     freed     sequence + number -> a content to be removed: the outbox (janitor.py)
 
+Each row but the inline contents, whose CRC32 stands in the row that names them, is sealed: see rows.py.
+
 An environment must be opened after a fork, once a process.
 """
 
@@ -18,17 +20,44 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lmdb
 
 from anys3.store.embedded import device, directory
 from anys3.store.embedded.format import FORMAT, Counters, decode_counters, encode_counters
-from anys3.store.interface import StoreError, StoreFull, Unavailable
+from anys3.store.embedded.rows import Rows
+from anys3.store.interface import Corrupt, StoreError, StoreFull, Unavailable
 
 TIB = 1 << 40
 _MAP_SIZES = (4 * TIB, TIB, TIB // 16, TIB // 1024)
 _COUNTERS = b"counters"
+_FIRST_PAGES = 64
+"""More than an index has before its first counters."""
+TABLES = (
+    "meta", "buckets", "names", "keys", "entries", "inline", "blobs", "manifests", "uploads", "parts", "freed",
+)  # fmt: skip
+
+
+_DAMAGED = (
+    lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PageFullError, lmdb.InvalidError,
+    lmdb.VersionMismatchError, lmdb.IncompatibleError, lmdb.BadTxnError, lmdb.CursorFullError,
+)  # fmt: skip
+"""What LMDB says when it meets pages that it did not write."""
+
+
+class Sealed(NamedTuple):
+    """The tables whose rows carry checksums."""
+
+    buckets: Rows
+    names: Rows
+    keys: Rows
+    entries: Rows
+    blobs: Rows
+    manifests: Rows
+    uploads: Rows
+    parts: Rows
+    freed: Rows
 
 
 class Index:
@@ -38,18 +67,21 @@ class Index:
         self.path = path
         self.env = _open_environment(path / "index", map_size, is_relaxed=is_relaxed)
         try:
-            open_db = self.env.open_db
-            self.meta = open_db(b"meta")
-            self.buckets = open_db(b"buckets")
-            self.names = open_db(b"names")
-            self.keys = open_db(b"keys")
-            self.entries = open_db(b"entries")
-            self.inline = open_db(b"inline")
-            self.blobs = open_db(b"blobs")
-            self.manifests = open_db(b"manifests")
-            self.uploads = open_db(b"uploads")
-            self.parts = open_db(b"parts")
-            self.freed = open_db(b"freed")
+            is_new = self._is_new()
+            handles = {name: self._open_table(name, is_new=is_new) for name in TABLES}
+            self.meta = handles["meta"]
+            self.buckets = handles["buckets"]
+            self.names = handles["names"]
+            self.keys = handles["keys"]
+            self.entries = handles["entries"]
+            self.inline = handles["inline"]
+            self.blobs = handles["blobs"]
+            self.manifests = handles["manifests"]
+            self.uploads = handles["uploads"]
+            self.parts = handles["parts"]
+            self.freed = handles["freed"]
+            self.rows = Sealed(**{name: Rows(name, handles[name]) for name in Sealed._fields})
+            self._counters = Rows("meta", self.meta)
             self._begin_counting()
         except BaseException as error:
             self.env.close()
@@ -57,28 +89,60 @@ class Index:
                 raise translate(error) from error
             raise
 
+    def _is_new(self) -> bool:
+        """Tell whether nothing was ever counted here: only then may tables be made. Raises Corrupt."""
+        try:
+            meta = self.env.open_db(b"meta", create=False)
+        except lmdb.NotFoundError:
+            raw = None
+        else:
+            with self.env.begin() as txn:
+                raw = txn.get(_COUNTERS, db=meta)
+        if raw is None and self.env.info()["last_pgno"] > _FIRST_PAGES:
+            raise Corrupt("the index's counters are missing")
+        return raw is None
+
+    def _open_table(self, name: str, *, is_new: bool) -> Any:
+        """Open a table. Only a new index gets one: what is missing from another one was damaged."""
+        try:
+            return self.env.open_db(name.encode(), create=is_new)
+        except lmdb.NotFoundError as error:
+            raise Corrupt(f"the index has no table {name}") from error
+
     def _begin_counting(self) -> None:
         with self.env.begin() as txn:
             raw = txn.get(_COUNTERS, db=self.meta)
         if raw is None:
             with self.env.begin(write=True) as txn:
-                first = encode_counters(Counters(FORMAT, 0, 1, 1, 1))
-                txn.put(_COUNTERS, first, db=self.meta, overwrite=False)
                 raw = txn.get(_COUNTERS, db=self.meta)
+                if raw is None:
+                    self.put_counters(txn, Counters(FORMAT, 0, 1, 1, 1, FORMAT))
+                    raw = txn.get(_COUNTERS, db=self.meta)
         # LMDB syncs its file, but not the name of it. (At each start: the first may have been cut short.)
         device.sync_directory(self.path / "index")
-        directory.check_format(decode_counters(raw).format, self.path)
+        oldest = self._verified_counters(raw).oldest
+        for rows in self.rows:
+            rows.allows_old = oldest == 1
 
     def counters(self, txn: Any | None = None) -> Counters:
-        """Return the counters of a transaction, or of now."""
+        """Return the counters of a transaction, or of now. Raises Corrupt."""
         if txn is not None:
-            return decode_counters(txn.get(_COUNTERS, db=self.meta))
+            return self._verified_counters(txn.get(_COUNTERS, db=self.meta))
         with self.env.begin() as reading:
-            return decode_counters(reading.get(_COUNTERS, db=self.meta))
+            return self._verified_counters(reading.get(_COUNTERS, db=self.meta))
+
+    def _verified_counters(self, raw: bytes | None) -> Counters:
+        if raw is None:
+            raise Corrupt("the index's counters are missing")
+        counters = decode_counters(raw)
+        directory.check_format(counters.format, self.path)
+        if counters.format != 1:
+            self._counters.check(_COUNTERS, raw)
+        return counters
 
     def put_counters(self, txn: Any, counters: Counters) -> None:
         """Write the counters."""
-        txn.put(_COUNTERS, encode_counters(counters), db=self.meta)
+        txn.put(_COUNTERS, self._counters.seal(_COUNTERS, encode_counters(counters)), db=self.meta)
 
     def close(self) -> None:
         """Close the environment; no transaction may be open."""
@@ -118,6 +182,8 @@ def translate(error: BaseException) -> StoreError:
         return error
     if isinstance(error, lmdb.MapFullError):
         return StoreFull("the index's map is full")
+    if isinstance(error, _DAMAGED):
+        return Corrupt(f"the index is damaged: {error}")
     text = str(error)
     if any(words in text for words in ("No space left", "File too large", "quota exceeded")):
         return StoreFull(f"no room left for the index: {text}")

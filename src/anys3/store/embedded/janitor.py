@@ -10,13 +10,16 @@ import logging
 import threading
 from pathlib import Path
 
-from anys3.store.embedded import blobs, changes
+import lmdb
+
+from anys3.model import Part
+from anys3.store.embedded import blobs, changes, strides
 from anys3.store.embedded import format as records
 from anys3.store.embedded.committer import Committer
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import BLOB, INLINE, MANIFEST, PARTS, Reference, pack_id, unpack_id
 from anys3.store.embedded.index import Index
-from anys3.store.interface import StoreError
+from anys3.store.interface import Corrupt, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -44,9 +47,17 @@ class Janitor:
         self._thread.start()
 
     def outbox(self) -> list[Freed]:
-        """Return what lies in the outbox now."""
-        with self._index.env.begin() as txn, txn.cursor(db=self._index.freed) as cursor:
-            return [(row, *records.decode_freed(value)) for row, value in cursor]
+        """Return what lies in the outbox now. Raises Corrupt."""
+        freed = self._index.rows.freed
+        with self._index.env.begin() as txn, txn.cursor(db=freed.db) as cursor:
+            return [(row, *records.decode_freed(freed.content(row, value))) for row, value in cursor]
+
+    def _left(self) -> list[Freed]:
+        try:
+            return self.outbox()
+        except (StoreError, lmdb.Error) as error:
+            _log.error("the outbox can't be read, so what lies there keeps its room: %s", error)
+            return []
 
     def tell(self, batch: changes.Batch) -> None:
         """Take over what a durable batch leaves to do."""
@@ -65,7 +76,7 @@ class Janitor:
         self._thread.join()
 
     def _run(self) -> None:
-        pinned: list[Freed] = self.outbox() if self._sweeps else []
+        pinned: list[Freed] = self._left() if self._sweeps else []
         is_first = bool(pinned)
         is_last = False
         while not is_last:
@@ -108,34 +119,39 @@ class Janitor:
         for row, kind, content_id in step:
             if kind in (BLOB, INLINE):
                 self._remove_content(Reference(kind, content_id, 0, 0), rows)
-            elif self._remove_group(kind, content_id, rows):
-                more.append((row, kind, content_id))
-                continue
+            else:
+                try:
+                    has_more = self._remove_group(kind, content_id, rows)
+                except Corrupt as error:
+                    _log.error("a deleted object's parts keep their room: %s", error)
+                    continue
+                if has_more:
+                    more.append((row, kind, content_id))
+                    continue
             done.append(("freed", row))
         self._committer.run(_delete_rows, rows + done)
         return more
 
     def _remove_group(self, kind: int, group_id: int, rows: list[tuple[str, bytes]]) -> bool:
-        """Remove some parts of a manifest or of an upload; True if there are more."""
-        table = "manifests" if kind == MANIFEST else "parts"
+        """Remove some parts of a manifest or of an upload; True if there are more. Raises Corrupt."""
         assert kind in (MANIFEST, PARTS)
-        found: list[tuple[bytes, bytes]] = []
-        with self._index.env.begin() as txn, txn.cursor(db=getattr(self._index, table)) as cursor:
-            beginning = pack_id(group_id)
-            if cursor.set_range(beginning):
-                for place, value in cursor.iternext():
-                    # A chunk of a manifest holds many parts, so it is a step of its own.
-                    if not place.startswith(beginning) or len(rows) + len(found) >= _ROWS_A_STEP:
-                        break
-                    found.append((place, value))
-                    if kind == MANIFEST:
-                        break
-        for place, value in found:
-            parts = records.chunk_parts(value) if kind == MANIFEST else [records.decode_part(value)[0]]
+        table = self._index.rows.manifests if kind == MANIFEST else self._index.rows.parts
+        found: list[tuple[bytes, list[Part]]] = []
+        with self._index.env.begin() as txn:
+            for place, row in strides.walk(txn, table, pack_id(group_id)):
+                # A chunk of a manifest holds many parts, so it is a step of its own.
+                if len(rows) + len(found) >= _ROWS_A_STEP:
+                    break
+                value = table.content(place, row)
+                parts = records.chunk_parts(value) if kind == MANIFEST else [records.decode_part(value)[0]]
+                found.append((place, parts))
+                if kind == MANIFEST:
+                    break
+        for place, parts in found:
             for part in parts:
                 assert isinstance(part.content, Reference)
                 self._remove_content(part.content, rows)
-            rows.append((table, place))
+            rows.append((table.table, place))
         return bool(found)
 
     def _remove_content(self, reference: Reference, rows: list[tuple[str, bytes]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from anys3.model import Part
-from anys3.store.embedded import blobs, reading
+from anys3.store.embedded import blobs, reading, strides
 from anys3.store.embedded import format as records
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import BLOB, Reference, crc32, pack_id
@@ -15,15 +15,13 @@ from anys3.store.interface import Corrupt
 
 
 def chunks(index: Index, txn: Any, manifest: Reference) -> Iterator[bytes]:
-    """Yield the chunks of a manifest, in order."""
+    """Yield the chunks of a manifest, in order. Raises Corrupt."""
+    rows = index.rows.manifests
     beginning = pack_id(manifest.id)
-    with txn.cursor(db=index.manifests) as cursor:
-        if not cursor.set_range(beginning):
-            return
-        for place, value in cursor.iternext():
-            if not place.startswith(beginning):
-                return
-            yield value
+    for number, (place, row) in enumerate(strides.walk(txn, rows, beginning)):
+        if place != beginning + number.to_bytes(4, "big"):
+            raise Corrupt(f"manifest {manifest.id} has no chunk {number}")
+        yield rows.content(place, row)
 
 
 def read_manifest(index: Index, txn: Any, manifest: Reference) -> list[Part]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from anys3.store.embedded import format as records
 from anys3.store.embedded import strides
+from anys3.store.embedded.configuration import all_contents
 from anys3.store.embedded.format import MANIFEST, Reference, pack_id
 from anys3.store.embedded.index import Index
 from anys3.store.embedded.multipart import read_manifest
@@ -39,13 +40,13 @@ class Naming:
 
     def contents(self) -> Iterator[Named]:
         """Yield every content that an object or a part of an unfinished upload has."""
-        with self._txn.cursor(db=self._index.names) as cursor:
-            names = [(namespace, raw.decode()) for namespace, raw in cursor]
+        rows = self._index.rows
+        names = [(place, raw.decode()) for place, raw in all_contents(rows.names, self._txn)]
         for namespace, bucket in names:
-            for key, row in strides.scan(self._txn, self._index.entries, namespace, b""):
+            for key, row in strides.scan(self._txn, rows.entries, namespace, b""):
                 self.objects += 1
                 yield from self._of_object(bucket, key, row)
-            for key, row in strides.scan(self._txn, self._index.uploads, namespace, b""):
+            for key, row in strides.scan(self._txn, rows.uploads, namespace, b""):
                 self.uploads += 1
                 yield from self._of_upload(bucket, key, row)
 
@@ -70,14 +71,10 @@ class Naming:
         except Corrupt as error:
             yield Named(bucket, key, "", _UNKNOWN, str(error))
             return
-        with self._txn.cursor(db=self._index.parts) as cursor:
-            if not cursor.set_range(row_id):
-                return
-            for place, value in cursor.iternext():
-                if not place.startswith(row_id):
-                    return
-                self.parts += 1
-                try:
-                    yield Named(bucket, key, upload_id, records.part_reference(value))
-                except Corrupt as error:
-                    yield Named(bucket, key, upload_id, _UNKNOWN, str(error))
+        parts = self._index.rows.parts
+        for place, row in strides.walk(self._txn, parts, row_id):
+            self.parts += 1
+            try:
+                yield Named(bucket, key, upload_id, records.part_reference(parts.content(place, row)))
+            except Corrupt as error:
+                yield Named(bucket, key, upload_id, _UNKNOWN, str(error))

@@ -69,7 +69,7 @@ def _remove_orphans(index: Index, directory: Path) -> None:
     """Remove the blobs that no row names: their ids, too, are given again after going back."""
     with index.env.begin() as txn:
         for file in sorted((directory / "blobs").glob("??/*")):
-            if txn.get(pack_id(int(file.name, 16)), db=index.blobs) is None:
+            if index.rows.blobs.get(txn, pack_id(int(file.name, 16))) is None:
                 blobs.remove(file)
 
 
@@ -84,7 +84,7 @@ def clean_incoming(index: Index, files: blobs.Files, incoming: Path) -> None:
         except ValueError:
             continue
         with index.env.begin() as txn:
-            is_named = txn.get(pack_id(blob_id), db=index.blobs) is not None
+            is_named = index.rows.blobs.get(txn, pack_id(blob_id)) is not None
         if not is_named:
             blobs.remove(files.path(blob_id))
         left.unlink(missing_ok=True)

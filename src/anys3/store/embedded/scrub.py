@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from anys3.model import Part
+from anys3.store.embedded import configuration, reading, strides
 from anys3.store.embedded import format as records
-from anys3.store.embedded import reading, strides
 from anys3.store.embedded.engine import EmbeddedStore, open_store
 from anys3.store.embedded.format import BLOB, INLINE, MANIFEST, Reference, crc32, pack_id
 from anys3.store.embedded.multipart import read_manifest
+from anys3.store.embedded.rows import Rows
 from anys3.store.interface import Corrupt
 
 _ROWS_A_STEP = 1000
@@ -56,18 +56,19 @@ class Scrub:
 
     def run(self) -> ScrubReport:
         """Read everything."""
-        with self._index.env.begin() as txn, txn.cursor(db=self._index.names) as cursor:
-            names = [(namespace, raw.decode()) for namespace, raw in cursor]
+        rows = self._index.rows
+        with self._index.env.begin() as txn:
+            names = [(place, raw.decode()) for place, raw in configuration.all_contents(rows.names, txn)]
         for namespace, bucket in names:
-            for key, row in self._steps(self._index.entries, namespace):
+            for key, row in self._steps(rows.entries, namespace):
                 self._object(bucket, namespace, key, row)
-            for key, row in self._steps(self._index.uploads, namespace):
+            for key, row in self._steps(rows.uploads, namespace):
                 self._upload(bucket, key, row)
         self._find_orphans()
         self._progress(self.report)
         return self.report
 
-    def _steps(self, table: Any, namespace: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def _steps(self, table: Rows, namespace: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows of a bucket in short transactions, so that old pages can be used again."""
         key, tail = b"", b""
         while True:
@@ -103,24 +104,20 @@ class Scrub:
 
     def _row(self, namespace: bytes, key: bytes) -> bytes | None:
         with self._index.env.begin() as txn:
-            place = strides.find(txn, self._index.entries, namespace, key)
-            row: bytes | None = None if place is None else txn.get(place, db=self._index.entries)
-            return row
+            entries = self._index.rows.entries
+            place = strides.find(txn, entries, namespace, key)
+            return None if place is None else entries.get(txn, place)
 
     def _upload(self, bucket: str, key: bytes, row: bytes) -> None:
         row_id = records.upload_row_id(row)
-        with self._index.env.begin() as txn, txn.cursor(db=self._index.parts) as cursor:
-            found: list[tuple[bytes, bytes]] = []
-            if cursor.set_range(pack_id(row_id)):
-                for place, value in cursor.iternext():
-                    if not place.startswith(pack_id(row_id)):
-                        break
-                    found.append((place, value))
+        parts = self._index.rows.parts
+        with self._index.env.begin() as txn:
+            found = list(strides.walk(txn, parts, pack_id(row_id)))
         upload = records.decode_upload(key, row)
         for place, value in found:
             self.report.parts += 1
             try:
-                self._read(records.part_reference(value))
+                self._read(records.part_reference(parts.content(place, value)))
             except (Corrupt, FileNotFoundError) as error:
                 with self._index.env.begin() as txn:
                     is_current = txn.get(place, db=self._index.parts) == value
@@ -183,8 +180,9 @@ class Scrub:
         with self._index.env.begin() as txn:
             if txn.get(pack_id(blob_id), db=self._index.blobs) is not None:
                 return True
-            with txn.cursor(db=self._index.freed) as cursor:
-                if any(records.decode_freed(value) == (BLOB, blob_id) for _, value in cursor):
+            freed = self._index.rows.freed
+            with txn.cursor(db=freed.db) as cursor:
+                if any(records.decode_freed(freed.content(*row)) == (BLOB, blob_id) for row in cursor):
                     return True
         return not self._store.files.path(blob_id).exists()
 
