@@ -13,6 +13,8 @@ from anys3.store.embedded import strides
 from anys3.store.embedded.engine import EmbeddedStore, open_store
 from anys3.store.embedded.format import BLOB, INLINE, MANIFEST, Reference, pack_id, unpack_id
 from anys3.store.embedded.index import Index
+from anys3.store.embedded.multipart import read_manifest
+from anys3.store.embedded.rows import Rows
 from anys3.store.embedded.scrub import Scrub
 
 SETTLE_S = 20.0
@@ -94,16 +96,17 @@ def _files(path: Path, named: Named) -> list[str]:
 def name_all(index: Index, txn: Any) -> Named:
     """Walk from the buckets to everything that they name."""
     named = Named()
+    rows = index.rows
     for namespace in list(_places(txn, index.names)):
-        for table in (index.entries, index.uploads):
+        for table in (rows.entries, rows.uploads):
             _namespaces(txn, table, namespace, named.namespaces)
-        for _, row in strides.scan(txn, index.entries, namespace, b"", b""):
+        for _, row in strides.scan(txn, rows.entries, namespace, b""):
             _name(index, txn, records.entry_reference(row), named)
-        for _, row in strides.scan(txn, index.uploads, namespace, b"", b""):
+        for _, row in strides.scan(txn, rows.uploads, namespace, b""):
             row_id = records.upload_row_id(row)
             named.uploads.add(row_id)
-            for value in _below(txn, index.parts, pack_id(row_id)):
-                _name(index, txn, records.part_reference(value), named)
+            for place, value in strides.walk(txn, rows.parts, pack_id(row_id)):
+                _name(index, txn, records.part_reference(rows.parts.content(place, value)), named)
     return named
 
 
@@ -114,37 +117,17 @@ def _name(index: Index, txn: Any, reference: Reference, named: Named) -> None:
         named.inline.add(reference.id)
     elif reference.kind == MANIFEST:
         named.manifests.add(reference.id)
-        for chunk in _below(txn, index.manifests, pack_id(reference.id)):
-            for part in records.chunk_parts(chunk):
-                assert isinstance(part.content, Reference)
-                _name(index, txn, part.content, named)
+        for part in read_manifest(index, txn, reference):
+            assert isinstance(part.content, Reference)
+            _name(index, txn, part.content, named)
 
 
-def _namespaces(txn: Any, table: Any, namespace: bytes, found: set[bytes]) -> None:
+def _namespaces(txn: Any, table: Rows, namespace: bytes, found: set[bytes]) -> None:
     """Add a namespace, and those below it for keys that continue there."""
     found.add(namespace)
-    with txn.cursor(db=table) as cursor:
-        if not cursor.set_range(namespace):
-            return
-        rows = []
-        for place, value in cursor.iternext():
-            if not place.startswith(namespace):
-                break
-            rows.append((place, value))
-    for place, value in rows:
+    for place, value in strides.walk(txn, table, namespace):
         if place.endswith(strides.DESCEND):
-            _namespaces(txn, table, value, found)
-
-
-def _below(txn: Any, table: Any, beginning: bytes) -> list[bytes]:
-    found: list[bytes] = []
-    with txn.cursor(db=table) as cursor:
-        if cursor.set_range(beginning):
-            for place, value in cursor.iternext():
-                if not place.startswith(beginning):
-                    break
-                found.append(value)
-    return found
+            _namespaces(txn, table, table.content(place, value), found)
 
 
 def _places(txn: Any, table: Any) -> Iterator[bytes]:

@@ -72,9 +72,9 @@ class Naming:
             yield Named(bucket, key, "", _UNKNOWN, str(error))
             return
         parts = self._index.rows.parts
-        for place, row in strides.walk(self._txn, parts, row_id):
+        for place, part in strides.walk(self._txn, parts, row_id):
             self.parts += 1
             try:
-                yield Named(bucket, key, upload_id, records.part_reference(parts.content(place, row)))
+                yield Named(bucket, key, upload_id, records.part_reference(parts.content(place, part)))
             except Corrupt as error:
                 yield Named(bucket, key, upload_id, _UNKNOWN, str(error))
