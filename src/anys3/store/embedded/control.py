@@ -25,8 +25,8 @@ _SIZE = 4096
 _NUMBER = struct.Struct("=Q")
 _GENERATION = 8
 _ATTEMPT = 16
-_PINS = 64
-SLOTS = (_SIZE - _PINS) // 8
+PINS = 64
+SLOTS = (_SIZE - PINS) // 8
 FIRST_GUEST = 256
 """Slots below are server workers', by their number; the others are for command lines."""
 
@@ -43,7 +43,7 @@ class Control:
         self.slot = self._take(slot)
         self._pins: dict[int, int] = {}
         self._lock = threading.Lock()
-        self._write(_PINS + 8 * self.slot, 0)
+        self._write(PINS + 8 * self.slot, 0)
 
     def _take(self, slot: int | None) -> int:
         if slot is not None:
@@ -85,7 +85,7 @@ class Control:
         """Keep everything that was freed after `sequence`."""
         with self._lock:
             self._pins[sequence] = self._pins.get(sequence, 0) + 1
-            self._write(_PINS + 8 * self.slot, min(self._pins))
+            self._write(PINS + 8 * self.slot, min(self._pins))
 
     def unpin(self, sequence: int) -> None:
         """End one `pin`."""
@@ -97,7 +97,7 @@ class Control:
                 del self._pins[sequence]
             if self._map.closed:
                 return
-            self._write(_PINS + 8 * self.slot, min(self._pins, default=0))
+            self._write(PINS + 8 * self.slot, min(self._pins, default=0))
 
     def oldest_pin(self) -> int | None:
         """Return the smallest pinned sequence of all processes, None if there is none.
@@ -105,7 +105,7 @@ class Control:
         A pin whose process is gone does not count.
         """
         oldest = None
-        for slot, (sequence,) in enumerate(_NUMBER.iter_unpack(self._map[_PINS:])):
+        for slot, (sequence,) in enumerate(_NUMBER.iter_unpack(self._map[PINS:])):
             if not sequence or (slot != self.slot and self.is_left_behind(slot)):
                 continue
             oldest = sequence if oldest is None else min(oldest, sequence)
@@ -115,7 +115,7 @@ class Control:
         """Tell whether no process has a slot (not to be asked for the own one), and clear its pin then."""
         if not device.lock_byte(self._descriptor, slot):
             return False
-        self._write(_PINS + 8 * slot, 0)
+        self._write(PINS + 8 * slot, 0)
         device.unlock_byte(self._descriptor, slot)
         return True
 
@@ -123,6 +123,6 @@ class Control:
         """Let go of the slot."""
         with self._lock:
             if not self._map.closed:
-                self._write(_PINS + 8 * self.slot, 0)
+                self._write(PINS + 8 * self.slot, 0)
                 self._map.close()
                 os.close(self._descriptor)
