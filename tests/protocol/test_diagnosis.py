@@ -26,6 +26,7 @@ class BufferedBody:
     def __init__(self, data: bytes) -> None:
         self.buffered = data
         self.length = len(data)
+        self.held = len(data)
 
 
 def signed_as(

@@ -19,6 +19,10 @@ class Body(Protocol):
     buffered: bytes | None
     """The whole body, if it already lies in memory (every small body does)."""
 
+    @property
+    def held(self) -> int:
+        """How many bytes of it lie in memory."""
+
     async def whole(self, max_bytes: int) -> bytes:
         """Return the whole body. Raises S3Error MaxMessageLengthExceeded beyond `max_bytes`."""
 

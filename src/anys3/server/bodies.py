@@ -17,10 +17,12 @@ _INLINE_MAX = 64 << 10
 class BufferedBody:
     """A body that lies in memory."""
 
-    __slots__ = ("_taken", "buffered", "length")
+    __slots__ = ("_taken", "buffered", "held", "length")
 
     def __init__(self, data: bytes) -> None:
         self.length: int | None = len(data)
+        self.held = len(data)
+        """Bytes in memory."""
         self.buffered: bytes | None = data
         self._taken = False
 
@@ -56,6 +58,7 @@ class EmptyBody:
 
     length: int | None = 0
     buffered: bytes | None = b""
+    held = 0
 
     async def whole(self, max_bytes: int) -> bytes:  # noqa: ARG002  (contract)
         """Return b""."""
@@ -101,6 +104,7 @@ class StreamingBody:
 
     __slots__ = (
         "_error",
+        "_is_kept",
         "_pieces",
         "_source",
         "_waiter",
@@ -131,6 +135,7 @@ class StreamingBody:
         self._pieces: deque[bytes] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._error: S3Error | None = None
+        self._is_kept = False  # the handler collects the whole
 
     # --- the connection's side ------------------------------------------------------------------------
 
@@ -138,6 +143,11 @@ class StreamingBody:
     def is_awaited(self) -> bool:
         """Whether somebody waits for bytes that have not come."""
         return self._waiter is not None
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory, here or at a handler that wants the whole."""
+        return self.received if self._is_kept else self.queued
 
     def wants_more(self, queued_max: int) -> bool:
         """Say whether the connection should go on reading."""
@@ -176,9 +186,17 @@ class StreamingBody:
             self._error = error
             self._wake()
 
+    def abandon(self, error: S3Error) -> None:
+        """Forget what came, and raise `error` where the body is awaited."""
+        self._pieces.clear()
+        self.queued = 0
+        self._is_kept = False
+        self.fail(error)
+
     def drop(self) -> None:
         """Forget what came and what will come."""
         self.is_dropped = True
+        self._is_kept = False
         self._pieces.clear()
         self.queued = 0
 
@@ -196,6 +214,7 @@ class StreamingBody:
         """
         if self.length is not None and self.length > max_bytes:
             raise S3Error("MaxMessageLengthExceeded")
+        self._is_kept = True
         pieces = []
         total = 0
         while piece := await self.chunk():

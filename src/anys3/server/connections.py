@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from anys3.protocol.http import Answer, Request
 from anys3.server import platform
+from anys3.server.budget import Budget
 from anys3.server.dates import DateLine
 from anys3.server.limits import Limits
 
@@ -44,6 +46,7 @@ class Connections:
         self.now = loop.time()
         """The loop's time at the last tick: coarse, and free to read."""
         self.open: set[HttpProtocol] = set()
+        self.budget = Budget(limits.buffered_max, app.log)
         self.active = 0
         """Requests that are being handled or answered."""
         self.unchecked_max = min(limits.target_max, limits.header_section_max)
@@ -59,6 +62,18 @@ class Connections:
         if platform.READS_ARE_SYNCHRONOUS:
             return self._view
         return memoryview(bytearray(self.limits.receive_buffer // 4))
+
+    def make_room(self) -> None:
+        """Close some of the connections that have waited longest for a request, if any has waited long."""
+        before = self.loop.time() - self.limits.room_after_s
+        waiting = [
+            (since, number, each)
+            for number, each in enumerate(self.open)
+            if (since := each.waiting_since()) is not None and since < before
+        ]
+        for _, _, each in heapq.nsmallest(max(1, self.limits.connections_max // 64), waiting):
+            self.open.discard(each)
+            each.make_room()
 
     def has_slot(self) -> bool:
         """Say whether `take_slot` would give one."""

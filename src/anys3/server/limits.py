@@ -20,7 +20,13 @@ class Limits:
     queued_body_max: int = 2 * MIB
     """A body that nobody takes stops being read here."""
     pipelined_max: int = 16
+    buffered_max: int = 256 * MIB
+    """What all connections of a worker may hold in memory: bodies and heads that arrive, answers not taken."""
     connections_max: int = 4096
+    refused_connections_max: int = 256
+    """Connections beyond `connections_max` that are still told so; those beyond are closed without a word."""
+    room_after_s: float = 2.0
+    """A connection that has waited that long for its request makes room for a new one, if all are taken."""
     transfers_max: int = 16
     """Threads that may own the socket of a large body or content at one time."""
     receive_buffer: int = 240 * KIB

@@ -19,6 +19,7 @@ import httptools
 from anys3.protocol.http import Answer, Request
 from anys3.server import platform
 from anys3.server.bodies import EMPTY, BufferedBody, StreamingBody
+from anys3.server.budget import UNCOUNTED
 from anys3.server.connections import Connections
 from anys3.server.driving import Driver, drive
 from anys3.server.handover import Transfer, duplicate
@@ -33,6 +34,12 @@ _ENDED = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 _HAND_OVER_MIN = 256 << 10
 _REPEATED_MAX = 100
 _PARTIAL_SLACK = 4096
+_QUEUED_WHEN_TIGHT = 64 << 10
+_PART_MAX = 16 << 10
+"""So many bytes are parsed at a time where they may be heads."""
+_PIECE_WEIGHT = 48
+_MESSAGE_WEIGHT = 1 << 10
+"""What a message that waits takes, beside its body."""
 _UNCHECKED_HEADERS = 64
 """A head of no more headers that came whole in one read of `Connections.unchecked_max` is within all limits."""
 
@@ -41,7 +48,10 @@ class HttpProtocol(asyncio.BufferedProtocol):
     """One connection."""
 
     __slots__ = (
+        "_arriving",
+        "_began",
         "_carried",
+        "_counted",
         "_date",
         "_driver",
         "_fileno",
@@ -72,17 +82,20 @@ class HttpProtocol(asyncio.BufferedProtocol):
         "_target",
         "_transfer",
         "_transport",
+        "_unfed",
         "_upgraded",
         "_view",
         "_write_waiter",
         "_writes_wait_since",
         "connections",
+        "held",
         "is_lost",
     )
 
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
         self.is_lost = False
+        self.held = 0
         self._handle = connections.app.handle
         self._new_id = connections.app.new_request_id
         self._date = connections.date
@@ -95,6 +108,10 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._headers: dict[bytes, bytes] = {}
         self._repeated = 0
         self._carried = 0  # bytes of a section that has not ended
+        self._arriving = 0  # bytes in memory of a head, or of a small body, that has not ended
+        self._counted = ""  # the request whose small body is arriving,
+        self._began = 0.0  # and since when
+        self._unfed = b""  # read, but not parsed: too many messages wait
         self._request: Request | None = None  # its body comes into _pieces
         self._pieces: list[bytes] = []
         self._incoming: StreamingBody | None = None  # or there
@@ -129,8 +146,14 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._fileno: int | None = None
         if platform.CAN_HAND_OVER and not self._is_secure:
             self._fileno = transport.get_extra_info("socket").fileno()
+        beyond = len(connections.open) + 1 - connections.limits.connections_max
+        if beyond > 0:
+            connections.make_room()
+            beyond = len(connections.open) + 1 - connections.limits.connections_max
         connections.open.add(self)
-        if len(connections.open) > connections.limits.connections_max:
+        if beyond > connections.limits.refused_connections_max:
+            self.abort()
+        elif beyond > 0:
             self._refuse(S3Error("SlowDown"))
         elif connections.is_draining:
             self._transport.close()
@@ -141,11 +164,13 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self.connections.open.discard(self)
         self._queue.clear()
         self._is_last = True
+        self._forget_message()
         if self._transfer is not None:
             self._transfer.cancel()
         if self._incoming is not None:
             self._incoming.fail(S3Error("IncompleteBody", log="the connection was lost"))
         self._wake_writer()
+        self._weigh()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  (contract)
         """Return where to receive."""
@@ -154,16 +179,22 @@ class HttpProtocol(asyncio.BufferedProtocol):
     def buffer_updated(self, count: int) -> None:
         """Read `count` bytes."""
         phase = self._phase
+        if self._unfed:  # TLS may hand out what it had decrypted before reading was paused
+            self._unfed += self._view[:count]
+            return
         if phase == LINGER or (self._is_last and (phase == IDLE or self._is_unreadable)):
             self._drop(count)
             return
-        self._is_bulk = count > self.connections.unchecked_max
-        self._feed(self._view[:count])
-        if self._queue and not self._is_busy:
-            self._next()
-        if self._phase:
-            self._received_a_part(count)
-        if self._incoming is not None or self._queue or self._is_paused:
+        self._is_bulk = is_bulk = count > self.connections.unchecked_max
+        if is_bulk:
+            self._feed_parts(self._view[:count])
+        else:
+            self._feed(self._view[:count])
+            if self._queue and not self._is_busy:
+                self._next()
+            if self._phase:
+                self._received_a_part(count)
+        if self._phase or self._incoming is not None or self._queue or self._is_paused or self.held:
             self.regulate()
 
     def eof_received(self) -> bool:
@@ -182,6 +213,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """Note that the client does not take what is written: handle nothing more for it."""
         self._writes_wait_since = self.connections.now
+        self._weigh()
 
     def resume_writing(self) -> None:
         """Go on."""
@@ -189,6 +221,36 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._wake_writer()
         if not self.is_lost:
             self._next()
+            self.regulate()
+
+    def _feed_parts(self, data: memoryview) -> None:
+        """Parse a large read part by part: each may end a head, or bring more messages than may wait."""
+        pipelined_max = self.connections.limits.pipelined_max
+        while data:
+            if self._phase == LINGER or (self._is_last and (self._phase == IDLE or self._is_unreadable)):
+                break
+            if len(self._queue) > pipelined_max:
+                self._unfed = bytes(data)
+                break
+            size = _PART_MAX
+            if self._phase == BODY:
+                size = max(size, self._announced_rest())
+            part = data[:size]
+            data = data[size:]
+            self._feed(part)
+            # Not while the body's bytes at hand are not all fed: its handler may take the socket.
+            if self._queue and not self._is_busy and (self._incoming is None or not data):
+                self._next()
+            if self._phase:
+                self._received_a_part(len(part))
+        self._next()
+
+    def _feed_rest(self) -> None:
+        """Parse what was read when too many messages waited."""
+        data, self._unfed = self._unfed, b""
+        if not self.is_lost:
+            self._is_bulk = True
+            self._feed_parts(memoryview(data))
             self.regulate()
 
     # --- the parser's calls ---------------------------------------------------------------------------
@@ -272,6 +334,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         pieces = self._pieces
         if pieces:
             self._pieces = []
+            self._arriving = 0
             request.body = BufferedBody(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if self._is_busy or self._queue or self._writes_wait_since is not None:
             self._queue.append((request, None))
@@ -316,12 +379,21 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._is_last = True
         self._is_unreadable = True
         self._phase = IDLE
-        self._request = None
+        self._forget_message()
         request = unparsed(self._new_id())
         answer = encode_error(error, request)
         answer.must_close = True
         self._queue.append((request, answer))
         self._next()
+
+    def _forget_message(self) -> None:
+        """Keep nothing of the message that is being parsed."""
+        self._request = None
+        self._pieces = []
+        self._headers = {}
+        self._target = b""
+        self._unfed = b""
+        self._arriving = 0
 
     def _read_version(self, headers: dict[bytes, bytes]) -> None:
         """Note whether this is the connection's last message. Refuses versions beyond 1.0 and 1.1."""
@@ -349,7 +421,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
         headers = request.headers
         length = body_length(headers)
         expects = not self._is_http10 and headers.get(b"expect", b"").lower() == b"100-continue"
-        small_max = 0 if expects else self.connections.limits.small_body_max
+        connections = self.connections
+        small_max = 0 if expects or connections.budget.is_tight else connections.limits.small_body_max
         if length is not None and length <= small_max:
             self._request = request
             return
@@ -362,6 +435,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         if incoming is None:
             return  # a head with Upgrade: its body comes by another parser
         self._incoming = None
+        self._headers = {}  # trailers
         self._phase = IDLE if self._phase != LINGER else LINGER
         self._since = self.connections.now
         incoming.finish()
@@ -393,6 +467,13 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def _received_a_part(self, count: int) -> None:
         """Bound what a head, a trailer section or a chunk extension may hold in the parser."""
+        request = self._request
+        if request is not None:
+            if self._counted != request.id:
+                self._counted = request.id
+                self._began = self._since
+                self._arriving = 0
+            self._arriving += count
         self._since = self._since if self._phase == HEAD else self.connections.now
         if self._phase == BODY and (self._incoming is None or self._incoming.length is not None):
             self._carried = 0
@@ -400,10 +481,25 @@ class HttpProtocol(asyncio.BufferedProtocol):
         limits = self.connections.limits
         bound = limits.target_max + limits.header_section_max + _PARTIAL_SLACK
         # The first part may have come behind other messages: it counts as one byte.
+        if self._phase == HEAD:
+            self._arriving = self._arriving + count if self._carried else count
+        else:
+            self._arriving = self._carried
         self._carried = self._carried + count if self._carried else 1
-        if self._carried > bound or len(self._target) > limits.target_max:
+        if self._carried > bound or len(self._target) > limits.target_max or self._has_many_headers():
             is_target = len(self._target) > limits.target_max
             self._stopped(refusal("InvalidURI" if is_target else "RequestHeaderSectionTooLarge"))
+
+    def _has_many_headers(self) -> bool:
+        headers_max = self.connections.limits.headers_max
+        return len(self._headers) > headers_max
+
+    def _announced_rest(self) -> int:
+        """Return how much of a body of known length is still to come."""
+        incoming = self._incoming
+        if incoming is not None:
+            return 0 if incoming.length is None else incoming.length - incoming.received
+        return _length(self._request) - sum(map(len, self._pieces))
 
     # --- handling -------------------------------------------------------------------------------------
 
@@ -438,6 +534,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
         else:
             self._handled = request
             self._driver = Driver(coroutine, awaited, self._handler_ended, self.connections.loop)
+            if body.held >= UNCOUNTED:
+                self._weigh()
 
     def _handler_ended(self, answer: Any, error: BaseException | None) -> None:
         """Answer the request whose handler had suspended."""
@@ -459,6 +557,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
         if not self.is_lost:
             self._next()
             self.regulate()
+        elif self.held:
+            self._weigh()
 
     # --- answering ------------------------------------------------------------------------------------
 
@@ -500,6 +600,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def _send(self, request: Request, head: bytes, content: Any, *, is_closing: bool) -> None:
         """Send a content."""
+        if type(request.body) is not StreamingBody:
+            request.body = EMPTY  # not to be kept for as long as a client takes to read
         is_at_once = True
 
         def done(_: Any, error: BaseException | None) -> None:
@@ -585,6 +687,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def regulate(self) -> None:
         """Read from the socket, or pause, as the messages now want it."""
+        if self._phase or self._unfed or self._queue or self._handled is not None or self.held:
+            self._weigh()
         if self._transfer is not None or self._is_eof or self.is_lost:
             return
         limits = self.connections.limits
@@ -593,7 +697,11 @@ class HttpProtocol(asyncio.BufferedProtocol):
         elif self._writes_wait_since is not None or len(self._queue) > limits.pipelined_max:
             wants = False
         else:
-            wants = self._incoming is None or self._incoming.wants_more(limits.queued_body_max)
+            queued_max = _QUEUED_WHEN_TIGHT if self.connections.budget.is_tight else limits.queued_body_max
+            wants = self._incoming is None or self._incoming.wants_more(queued_max)
+            if wants and self._unfed:
+                wants = False
+                self.connections.loop.call_soon(self._feed_rest)
         if wants == self._is_paused:
             self._is_paused = not wants
             if wants:
@@ -601,6 +709,73 @@ class HttpProtocol(asyncio.BufferedProtocol):
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
+
+    def _weigh(self) -> None:
+        """Tell the budget what is held for this connection."""
+        handled = self._handled
+        if self.is_lost:
+            self._hold(handled.body.held if handled is not None else 0)
+            return
+        held = len(self._unfed)
+        if self._phase in (HEAD, BODY):
+            held += self._arriving + _PIECE_WEIGHT * len(self._pieces)
+        incoming = self._incoming
+        if handled is not None:
+            held += handled.body.held
+        if incoming is not None and (handled is None or handled.body is not incoming):
+            held += incoming.held
+        for request, _ in self._queue:
+            held += _MESSAGE_WEIGHT + (request.body.held if request.body is not incoming else 0)
+        if self._writes_wait_since is not None:
+            held += self._transport.get_write_buffer_size()
+        self._hold(held)
+
+    def _hold(self, held: int) -> None:
+        if self.held or held >= UNCOUNTED:
+            connections = self.connections
+            connections.budget.change(self, held if held >= UNCOUNTED else 0, connections.now)
+
+    def let_go(self) -> None:
+        """Hold no more than what is being handled; tell the client to slow down, or break off."""
+        error = S3Error("SlowDown", log="memory for what connections hold is full")
+        incoming = self._incoming
+        if self._writes_wait_since is not None:
+            self._is_last = self._is_unreadable = True
+            self._writes_wait_since = None
+            self._queue.clear()
+            self._forget_message()
+            self.abort()
+        elif incoming is not None:
+            self._is_last = self._is_unreadable = True
+            incoming.abandon(error)
+        elif self._phase in (HEAD, BODY):
+            self._refuse(error)
+            self._parser = httptools.HttpRequestParser(self)
+        elif self._queue or self._unfed:  # what was not begun is not answered, and the client can tell
+            self._is_last = self._is_unreadable = True
+            self._queue.clear()
+            self._forget_message()
+        self._weigh()
+
+    def waiting_since(self) -> float | None:
+        """Return since when this connection waits for a request that nobody handles yet; None if it does not."""
+        if self._is_busy:
+            return None
+        if self._phase == LINGER:
+            return self._since
+        if self._writes_wait_since is not None:
+            return self._writes_wait_since  # of what was answered, nothing is taken
+        if self._queue or self._is_paused or self._incoming is not None:
+            return None
+        return self._began if self._phase == BODY else self._since
+
+    def make_room(self) -> None:
+        """Close, in favour of another connection."""
+        self._is_last = self._is_unreadable = True
+        self._phase = IDLE
+        self._forget_message()
+        self._weigh()
+        self._close_idle()
 
     def check(self, now: float) -> None:
         """End what has waited too long (HTTP-23)."""
@@ -661,6 +836,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             and self._fileno is not None
             and not self.is_lost
             and not self._is_eof
+            and not self._unfed
             and self.connections.has_slot()
         )
 
