@@ -19,7 +19,9 @@ import os
 import re
 from pathlib import Path
 
-from anys3.store.embedded import device
+import lmdb
+
+from anys3.store.embedded import creation, device
 from anys3.store.embedded.format import FORMAT
 from anys3.store.interface import StoreError, StoreFull, Unavailable
 
@@ -59,15 +61,27 @@ def prepare(path: Path) -> None:
     Raises NewerFormat, NotAStore, ReadOnly and leaves the directory as it is then.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(path)
         if not _is_marked(path):
             foreign = sorted({found.name for found in path.iterdir()} - _HARMLESS)
             if foreign and not _is_marked(path):
                 raise NotAStore(f"{path} is not an anys3 store and not empty: it holds {foreign[0]!r}")
             _mark(path)
-        lay_out(path)
+        if not (path / "index" / creation.FILE).exists():
+            lay_out(path)
+            creation.make_index(path / "index")
+    except lmdb.Error as error:
+        raise Unavailable(f"cannot make the index in {path}: {error}") from error
     except OSError as error:
         raise explain(error, path) from error
+
+
+def _make(path: Path) -> None:
+    """Make a directory and those above it, durably but for its own name (see `lay_out`)."""
+    missing = [above for above in path.parents if not above.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for made in missing:
+        device.sync_directory(made.parent)
 
 
 def _is_marked(path: Path) -> bool:
@@ -103,10 +117,8 @@ def _mark(path: Path) -> None:
 
 
 def lay_out(path: Path) -> None:
-    """Make the directories of a store, durably, unless they are there."""
+    """Make the directories of a store, durably. Repeatable: the last time may have been cut short anywhere."""
     blobs = path / "blobs"
-    if (blobs / "ff").is_dir():
-        return
     with contextlib.suppress(OSError):  # our own name; the directory above may be closed to us
         device.sync_directory(path.parent)
     for name in ("index", "incoming", "blobs"):
@@ -137,7 +149,7 @@ def lock_directory(path: str | Path) -> DirectoryLock:
     """
     directory = Path(path)
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(directory)
         descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | device.O_CLOEXEC, 0o600)
     except OSError as error:
         raise explain(error, directory) from error

@@ -1,0 +1,40 @@
+"""The first step of a new index: its file comes into being whole and on the device, under its name last.
+
+LMDB writes the first two pages of its file without a sync. After power loss the name could be there without
+them, and LMDB would refuse the file for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import lmdb
+
+from anys3.store.embedded import device
+
+FILE = "data.mdb"
+
+
+def make_index(directory: Path) -> None:
+    """Make an empty index in `directory`, unless there is one. Repeatable, by several processes at once.
+
+    Raises OSError, lmdb.Error.
+    """
+    made = directory / FILE
+    if made.exists():
+        return
+    new = directory / f"new-{os.getpid()}"
+    try:
+        lmdb.open(str(new), subdir=False, lock=False, max_dbs=1, mode=0o600).close()
+        descriptor = os.open(new, os.O_RDWR | device.O_CLOEXEC)
+        try:
+            device.sync_file(descriptor)
+        finally:
+            os.close(descriptor)
+        with contextlib.suppress(FileExistsError):  # another process was faster, and may use its own already
+            os.link(new, made)
+    finally:
+        new.unlink(missing_ok=True)
+    device.sync_directory(directory)
