@@ -18,7 +18,6 @@ from anys3.store.interface import (
     Mutation,
     NoSuchBucket,
     NoSuchUpload,
-    PartChanged,
     Present,
     Store,
 )
@@ -95,7 +94,7 @@ class Call:
         return S3Error("NoSuchKey", Key=self.key.decode())
 
     async def commit(self, mutation: Mutation) -> Committed:
-        """Commit, and tell what failed in S3's terms."""
+        """Commit, and tell what failed in S3's terms. Raises PartChanged, which is for a completion to see."""
         try:
             return await self.store.commit(mutation)
         except ExpectationFailed as failure:
@@ -106,10 +105,6 @@ class Call:
             raise S3Error("BucketNotEmpty", BucketName=mutation.bucket.name) from failure
         except NoSuchUpload as failure:
             raise S3Error("NoSuchUpload") from failure
-        except PartChanged as failure:
-            raise S3Error(
-                "InvalidPart", log="a part was replaced while the upload was completed"
-            ) from failure
 
 
 def refusal(failure: ExpectationFailed) -> S3Error:

@@ -14,7 +14,7 @@ from anys3.operations.unfinished import no_such_upload
 from anys3.protocol import checksums, etags, xml
 from anys3.protocol.xml import escape, escape_key
 from anys3.spec.errors import S3Error
-from anys3.store.interface import CompleteUpload, Mutation, NoSuchUpload, Unchanged
+from anys3.store.interface import CompleteUpload, Mutation, NoSuchUpload, PartChanged, Unchanged
 from anys3.wire.encoding import xml_answer
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from anys3.store.interface import Expectation
     from anys3.wire.shapes import CompleteMultipartUploadInput
 
+ATTEMPTS = 20
 MAX_DIGITS = 20
 
 
@@ -48,11 +49,29 @@ async def complete_multipart_upload(call: Call, want: CompleteMultipartUploadInp
     upload = await call.store.upload(call.bucket, call.key, want.upload_id) if want.upload_id else None
     if upload is None:
         return await _repeat(call, want.upload_id, listed)
-    try:
-        stored = await call.store.parts(call.bucket, call.key, upload.upload_id)
-    except NoSuchUpload:
-        # Another completion of the same upload was faster (CPL-14), or an abort was.
-        return await _repeat(call, want.upload_id, listed)
+    if expect:
+        # A condition that holds now says nothing if the key was written since the upload began (CONDW-08).
+        expect = (*expect, Unchanged(call.key, upload.entry_sequence))
+    for _ in range(ATTEMPTS):
+        try:
+            stored = await call.store.parts(call.bucket, call.key, upload.upload_id)
+        except NoSuchUpload:
+            # Another completion of the same upload was faster (CPL-14), or an abort was.
+            return await _repeat(call, want.upload_id, listed)
+        change = _judge(call, want, upload, listed, stored)
+        try:
+            return await _publish(call, change, expect, listed)
+        except PartChanged:
+            # Sent anew meanwhile, perhaps with the same bytes, by a client that got no answer the first time:
+            # whether the parts that are there now fit is for the next turn to say.
+            continue
+    raise S3Error("OperationAborted")
+
+
+def _judge(
+    call: Call, want: CompleteMultipartUploadInput, upload: Upload, listed: list[Listed], stored: list[Part]
+) -> CompleteUpload:
+    """Return the change that publishes the listed ones of the stored parts, as one object."""
     parts = _choose(listed, {part.number: part for part in stored}, upload)
     size = sum(part.size for part in parts)
     if want.mpu_object_size is not None and want.mpu_object_size != size:
@@ -72,10 +91,7 @@ async def complete_multipart_upload(call: Call, want: CompleteMultipartUploadInp
         part_count=len(parts),
         upload_id=upload.upload_id,
     )
-    if expect:
-        # A condition that holds now says nothing if the key was written since the upload began (CONDW-08).
-        expect = (*expect, Unchanged(call.key, upload.entry_sequence))
-    return await _publish(call, CompleteUpload(call.key, upload.upload_id, entry, parts), expect, listed)
+    return CompleteUpload(call.key, upload.upload_id, entry, parts)
 
 
 async def _publish(
@@ -83,7 +99,7 @@ async def _publish(
 ) -> Answer:
     """Commit, unless another completion of the same upload was faster: then its result counts (CPL-14).
 
-    The faster one may have made our condition false, so any refusal is looked at twice.
+    The faster one may have made our condition false, so any refusal is looked at twice. Raises PartChanged.
     """
     try:
         await call.commit(Mutation(call.bucket, (change,), expect))
