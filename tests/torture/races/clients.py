@@ -228,11 +228,11 @@ def _copy(lane: Lane, step: Step) -> None:
     def made(answer: Response | None) -> Iterable[Made]:
         outcome = outcome_of(answer)
         if outcome == "NoSuchKey":
-            yield source, "etag", (), outcome, None
+            yield source, "content", (), outcome, None
         elif answer is not None:
             etag = (answer.text("ETag") or "").strip('"')
             if outcome == "ok":
-                yield source, "etag", (), "ok", etag
+                yield source, "content", (), "ok", etag
             yield path, "put", (etag, label, bool(step.get("none_match")), None, ""), outcome, None
 
     lane.ask(step, "PUT", path, (), headers, made=made)
@@ -283,7 +283,8 @@ def _delete_many(lane: Lane, step: Step) -> None:
 def _complete(lane: Lane, step: Step) -> None:
     upload, etag = step["upload"], step["etag"]
     headers = {"if-none-match": "*"} if step.get("none_match") else {}
-    made = _simple(step["path"], "complete", upload, etag, step["label"], bool(step.get("none_match")))
+    given = (upload, etag, step["label"], bool(step.get("none_match")), step["content"])
+    made = _simple(step["path"], "complete", *given)
     query, body = [("uploadId", upload)], document([(1, step["part"])])
     lane.ask(step, "POST", step["path"], query, headers, body, made=made)
 

@@ -22,6 +22,8 @@ class Version(NamedTuple):
     tags: str = ""
     upload: str = ""
     """The upload that made it; readers don't see it."""
+    content: str = ""
+    """The MD5 of its bytes, where that is not its ETag: a copy has it as its own ETag."""
 
     @property
     def visible(self) -> tuple[str, str, str]:
@@ -49,7 +51,7 @@ class Key:
     abort(upload)
     """
 
-    reads = frozenset({"get", "head", "etag", "tags"})
+    reads = frozenset({"get", "head", "etag", "content", "tags"})
 
     def __init__(self, present: Version | None = None) -> None:
         """Begin with that object, or without one."""
@@ -101,6 +103,10 @@ class Key:
     def _etag(self, state: KeyState) -> tuple[Value, Value, KeyState]:
         return ("NoSuchKey", None, state) if state.now is None else ("ok", state.now.body, state)
 
+    def _content(self, state: KeyState) -> tuple[Value, Value, KeyState]:
+        now = state.now
+        return ("NoSuchKey", None, state) if now is None else ("ok", now.content or now.body, state)
+
     def _tag(self, state: KeyState, tags: str) -> tuple[Value, Value, KeyState]:
         if state.now is None:
             return "NoSuchKey", None, state
@@ -110,12 +116,12 @@ class Key:
         return ("NoSuchKey", None, state) if state.now is None else ("ok", state.now.tags, state)
 
     def _complete(
-        self, state: KeyState, upload: str, body: str, write: str, none_match: bool
+        self, state: KeyState, upload: str, body: str, write: str, none_match: bool, content: str
     ) -> tuple[Value, Value, KeyState]:
         if upload in state.ended:
             is_current = state.now is not None and state.now.upload == upload
             return ("ok" if is_current else "NoSuchUpload"), None, state
-        after = KeyState(Version(body, write, "", upload), state.ended | {upload}, True)
+        after = KeyState(Version(body, write, "", upload, content), state.ended | {upload}, True)
         if not none_match:
             return "ok", None, after
         if state.now is not None:

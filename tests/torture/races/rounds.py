@@ -60,8 +60,17 @@ class Maker:
     # --- keys ---------------------------------------------------------------------------------------------
 
     KEY_STEPS: Mapping[str, int] = {
-        "put": 24, "get": 26, "head": 14, "delete": 8, "list": 8, "copy": 7, "tag": 6, "tags": 4,
-        "delete_many": 5, "complete": 5, "abort": 3,
+        "put": 24,
+        "get": 26,
+        "head": 14,
+        "delete": 8,
+        "list": 8,
+        "copy": 7,
+        "tag": 6,
+        "tags": 4,
+        "delete_many": 5,
+        "complete": 5,
+        "abort": 3,
     }
 
     def keys(self, bucket: str, *, keys: int = 2, steps: int = 9) -> Round:
@@ -92,7 +101,13 @@ class Maker:
         upload = begin(self.s3, bucket, path.split("/", 2)[2], {"x-amz-meta-write": label})
         body = body_of(label, self._size())
         part = upload.put(1, body)
-        return {"upload": upload.upload_id, "part": part, "etag": etag_of_one_part(body), "label": label}
+        return {
+            "upload": upload.upload_id,
+            "part": part,
+            "etag": etag_of_one_part(body),
+            "content": etag_of(body),
+            "label": label,
+        }
 
     def _key_step(self, paths: list[str], prefix: str, uploads: dict[str, list[Step]]) -> Step:
         chance = self.chance
@@ -125,7 +140,11 @@ class Maker:
     # --- uploads ------------------------------------------------------------------------------------------
 
     UPLOAD_STEPS: Mapping[str, int] = {
-        "part": 30, "parts": 14, "complete_parts": 24, "abort_upload": 5, "get_parts": 14,
+        "part": 30,
+        "parts": 14,
+        "complete_parts": 24,
+        "abort_upload": 5,
+        "get_parts": 14,
     }
     PART_BYTES = 1_000
 
@@ -159,8 +178,17 @@ class Maker:
     # --- buckets ------------------------------------------------------------------------------------------
 
     BUCKET_STEPS: Mapping[str, int] = {
-        "create_bucket": 10, "delete_bucket": 16, "head_bucket": 8, "keys": 10, "put_key": 14,
-        "remove_key": 16, "get_key": 8, "begin_upload": 5, "uploads": 4, "set_cors": 4, "cors": 6,
+        "create_bucket": 10,
+        "delete_bucket": 16,
+        "head_bucket": 8,
+        "keys": 10,
+        "put_key": 14,
+        "remove_key": 16,
+        "get_key": 8,
+        "begin_upload": 5,
+        "uploads": 4,
+        "set_cors": 4,
+        "cors": 6,
     }
 
     def buckets(self, *, steps: int = 8) -> Round:

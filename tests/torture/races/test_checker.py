@@ -54,7 +54,7 @@ _key_calls = st.one_of(
     st.tuples(st.just("delete"), st.tuples(st.sampled_from((None, None, "*", "old", "x")))),
     st.tuples(st.sampled_from(("get", "head", "tags")), st.just(())),
     st.tuples(st.just("tag"), st.tuples(st.sampled_from(("", "t")))),
-    st.tuples(st.just("complete"), st.sampled_from((("u", "u", "u", False), ("v", "v", "v", True)))),
+    st.tuples(st.just("complete"), st.sampled_from((("u", "u", "u", False, ""), ("v", "v", "v", True, "")))),
     st.tuples(st.just("abort"), st.tuples(st.sampled_from("uv"))),
 )
 _names = st.tuples(st.sampled_from("kl"))

@@ -47,7 +47,7 @@ def get(client: str, begin: int, end: int, body: str | None, tags: str = "", nam
 
 def complete(client: str, begin: int, end: int | None, upload: str = "u", **more: Value) -> Operation:
     """Return a CompleteMultipartUpload."""
-    return op(client, begin, end, "complete", upload, upload, upload, False, **more)
+    return op(client, begin, end, "complete", upload, upload, upload, False, "", **more)
 
 
 _NO = "PreconditionFailed"
