@@ -29,18 +29,18 @@ class Serving:
                 break
         self.screen = "".join(lines)
         assert "rclone lsd" in self.screen, process.communicate()[1]
+        self.secret = self._secret()
 
     def value(self, name: str) -> str:
         """Return what the first screen says behind `name`."""
         return next(line for line in self.screen.splitlines() if name in line).split(name)[1].strip(" =")
 
-    @property
-    def secret(self) -> str:
-        """The root key's secret: on the screen of a store in memory, else in the store's directory."""
-        if "in memory" in self.value("  store "):
+    def _secret(self) -> str:
+        """Return the root key's secret: it is on the screen of a store in memory, else in its directory."""
+        if "AWS_SECRET_ACCESS_KEY" in self.screen:
             return self.value("AWS_SECRET_ACCESS_KEY")
         kept = (Path(self.value("  store ")) / "credentials").read_text().splitlines()
-        return next(line for line in kept if "secret" in line).split(" = ")[1]
+        return next(line.split(" = ")[1] for line in kept if line.startswith("aws_secret"))
 
     @property
     def root(self) -> RawClient:
