@@ -22,14 +22,16 @@ PROOFS = {
 
 def main(arguments: list[str]) -> int:
     """Run the proof that is asked for and return its exit code: 0 if nothing was found."""
-    if arguments == ["table"]:
-        print(records.table())
+    if arguments[:1] == ["table"] and arguments[1:] in [[page] for page in records.PAGES]:
+        print(records.table(arguments[1]))
         return 0
     if not arguments or arguments[0] not in PROOFS:
         print(__doc__)
         for name, sentence in PROOFS.items():
             print(f"  {name:<11} {sentence}")
-        print(f"  {'table':<11} prints the table of the recorded runs, as docs/durability.md has it")
+        print(
+            f"  {'table':<11} prints the recorded runs as a page of docs/ has them: {' or '.join(records.PAGES)}"
+        )
         return 0 if arguments in ([], ["-h"], ["--help"]) else 2
     proof = importlib.import_module(f"tests.torture.{arguments[0]}")
     code: int = proof.run(arguments[1:])

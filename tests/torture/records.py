@@ -13,6 +13,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "torture"
+PAGES = {
+    "durability": ("crash", "power", "corruption", "backup", "races", "faults", "soak"),
+    "security": ("access", "fuzz", "abuse"),
+}
+"""The proofs that docs/durability.md and docs/security.md tell of."""
 
 
 def record(
@@ -39,11 +44,11 @@ def record(
     return file
 
 
-def table() -> str:
-    """Return the Markdown table of all recorded runs."""
+def table(page: str) -> str:
+    """Return the Markdown table of the recorded runs of a page's proofs."""
     lines = ["| proof | command | last full run | counted | planted bugs found |", "|---|---|---|---|---|"]
-    for file in sorted(FOLDER.glob("*.json")):
-        run = json.loads(file.read_text())
+    for proof in PAGES[page]:
+        run = json.loads((FOLDER / f"{proof}.json").read_text())
         counted = "; ".join(f"{name}: {_number(value)}" for name, value in run["numbers"].items())
         lines.append(
             f"| {run['proof']} | `{run['command']}` | {run['date']}, {_duration(run['seconds'])} | {counted} |"
