@@ -6,11 +6,10 @@ import json
 import re
 from typing import Any
 
-from tests.rawclient import RawClient
-from tests.torture.fuzz.kit import KEY, REGION, SECRET, cuts, dice, hold, outcome, same
-
 from anys3.protocol.aws_chunked import MIN_SIGNED_CHUNK, Decoder
 from anys3.protocol.sigv4 import Seal, Signer
+from tests.rawclient import RawClient
+from tests.torture.fuzz.kit import KEY, REGION, SECRET, cuts, dice, hold, outcome, same
 
 DATE = b"20260101T000000Z"
 SEED = b"5" * 64
@@ -53,7 +52,7 @@ def aws_chunked(data: bytes) -> None:
     first, _, wire = data.partition(b"\n")
     try:
         length, trailer, is_signed = json.loads(first)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return
     if type(length) is not int or not 0 <= length < 10**15 or not isinstance(trailer, str | None):
         return
@@ -85,7 +84,7 @@ def aws_chunked_encoded(data: bytes) -> None:
         sizes, is_signed, has_trailer, bend = json.loads(data)
         sizes = [int(size) % 20_000 for size in sizes][:5]
         place, mask = int(bend[0]), int(bend[1]) % 256
-    except (ValueError, TypeError, IndexError, KeyError):
+    except (ValueError, TypeError, IndexError, KeyError, RecursionError, OverflowError):
         return
     chunks = [bytes((at * 7 + size) % 256 for at in range(size)) for size in sizes if size]
     payload = b"".join(chunks)

@@ -6,10 +6,9 @@ from importlib import import_module
 from typing import Any
 from xml.etree import ElementTree
 
-from tests.torture.fuzz.kit import NOW_S, hold, outcome, same
-
 from anys3.protocol import cors, tagging, xml
 from anys3.spec.errors import S3Error
+from tests.torture.fuzz.kit import NOW_S, hold, outcome, same
 
 # The package has the handlers under these names.
 complete_multipart_upload, create_bucket, delete_objects = (

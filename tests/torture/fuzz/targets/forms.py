@@ -7,10 +7,9 @@ import json
 import re
 from typing import Any
 
-from tests.torture.fuzz.kit import NOW_S, cuts, dice, hold, outcome, same
-
 from anys3.protocol import post_policy
 from anys3.protocol.form_data import MAX_FIELD_BYTES, FormDecoder, boundary_of
+from tests.torture.fuzz.kit import NOW_S, cuts, dice, hold, outcome, same
 
 
 def decode(pieces: list[bytes], boundary: bytes) -> Any:

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
-from tests.torture.fuzz.kit import NOW_S, hold, outcome, same
-
 from anys3.protocol import (
     addressing,
     checksums,
@@ -31,6 +29,7 @@ from anys3.protocol import (
     xml,
 )
 from anys3.protocol.claims import Proof
+from tests.torture.fuzz.kit import NOW_S, hold, outcome, same
 
 BROKEN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 DOMAINS = (b"s3.example", b"localhost")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from tests.torture.access.world import LOOP, World, content_of
-from tests.torture.fuzz.kit import KEY, NOW_S, REGION, hold, read_request, same, signature_of
-
 from anys3.model import AccessKey, Grant
 from anys3.spec.errors import S3Error
+from tests.torture.access.world import LOOP, World, content_of
+from tests.torture.fuzz.kit import KEY, NOW_S, REGION, hold, read_request, same, signature_of
 
 READER = AccessKey("AKIAREAD", KEY.secret_access_key, "reader", grants={"bucket": Grant(read=True)})
 DATE = b"20260101T000000Z"

@@ -8,6 +8,10 @@ import re
 from dataclasses import replace
 from urllib.parse import quote, unquote_to_bytes
 
+from anys3.protocol import authentication, claims, diagnosis, queries
+from anys3.protocol.http import Request
+from anys3.protocol.sigv2 import _SIGNED_PARAMETERS
+from anys3.spec.errors import S3Error
 from tests.torture.fuzz.kit import (
     KEY,
     NOW_S,
@@ -22,11 +26,6 @@ from tests.torture.fuzz.kit import (
     same,
     signature_of,
 )
-
-from anys3.protocol import authentication, claims, diagnosis, queries
-from anys3.protocol.http import Request
-from anys3.protocol.sigv2 import _SIGNED_PARAMETERS
-from anys3.spec.errors import S3Error
 
 REALM = claims.Realm(REGION, allow_sigv2=True)
 HOLE = b"{SIG}"
