@@ -99,6 +99,7 @@ def test_fields_beyond_20_kib_are_refused_before_they_are_complete() -> None:
         b"Content-Type: text/plain",
         b"Content-Disposition: form-data",
         b"Content-Disposition: form-data; name=x\xff",
+        b"Content-Disposition: form-data; name=x\r\n--b\r\nContent-Disposition: form-data; name=y",
     ],
 )
 def test_a_part_without_a_readable_name_is_refused(head: bytes) -> None:

@@ -109,6 +109,8 @@ class FormDecoder:
         if head_end < 0:
             return None
         self._check_bound(held, head_end + 4)
+        if held.find(self._delimiter, line, head_end) >= 0:
+            raise S3Error("MalformedPOSTRequest", "A part of the form has headers that do not end")
         return held[line:head_end], head_end + 4
 
     def _check_bound(self, held: bytes, position: int) -> None:
