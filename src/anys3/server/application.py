@@ -14,7 +14,7 @@ from anys3.operations import HANDLERS
 from anys3.operations.bucket_cors import rules_of
 from anys3.operations.call import Call, may
 from anys3.protocol import addressing, authentication, cors, diagnosis, names, payload, queries
-from anys3.server import forms, strictness
+from anys3.server import damage, forms, strictness
 from anys3.server.allowance import Allowance
 from anys3.server.audit import requester
 from anys3.spec import catalogue
@@ -98,6 +98,9 @@ class Application:
             answer = await self._answer(request)
         except S3Error as error:
             answer = self._refuse(request, error)
+        except Corrupt as failure:
+            damage.note(self.log, request, failure, "-> 500 InternalError")
+            answer = encoding.encode_error(S3Error("InternalError"), request)
         except StoreError as failure:
             answer = self._refuse(request, _unavailable(failure))
         if b"origin" in request.headers:
@@ -290,6 +293,4 @@ def _unavailable(failure: StoreError) -> S3Error:
     """
     if isinstance(failure, NoSuchBucket):
         return S3Error("NoSuchBucket", BucketName=str(failure))
-    if isinstance(failure, Corrupt):
-        return S3Error("InternalError", log=f"stored bytes are damaged: {failure}")
     return S3Error("ServiceUnavailable", log=f"{type(failure).__name__}: {failure}")

@@ -17,7 +17,7 @@ from typing import Any
 import httptools
 
 from anys3.protocol.http import Answer, Request
-from anys3.server import platform
+from anys3.server import damage, platform
 from anys3.server.bodies import EMPTY, BufferedBody, StreamingBody
 from anys3.server.budget import UNCOUNTED
 from anys3.server.connections import Connections
@@ -26,6 +26,7 @@ from anys3.server.handover import Transfer, duplicate
 from anys3.server.heads import Refused, body_length, check_authority, check_sizes, origin_form, refusal
 from anys3.server.sending import BODILESS, CONTINUE, STATUS_LINES, NothingSent, send_content, unparsed
 from anys3.spec.errors import S3Error
+from anys3.store.interface import Corrupt
 from anys3.wire.encoding import encode_error
 
 IDLE, HEAD, BODY, LINGER = range(4)
@@ -547,7 +548,9 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def _failed(self, request: Request, error: BaseException) -> Answer:
         """Return InternalError, and log what happened."""
-        if not (self.is_lost and isinstance(error, ConnectionError)):
+        if isinstance(error, Corrupt):
+            damage.note(self.connections.log, request, error, "-> 500 InternalError")
+        elif not (self.is_lost and isinstance(error, ConnectionError)):
             self.connections.log.error(
                 "%s %s failed (request %s)", request.method, request.path, request.id, exc_info=error
             )
@@ -620,7 +623,9 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def _broken(self, request: Request, error: BaseException) -> None:
         """Break the connection: the head is out, so nothing else can tell that bytes are missing (GET-09)."""
-        if not isinstance(error, ConnectionError):
+        if isinstance(error, Corrupt):
+            damage.note(self.connections.log, request, error, "broke off behind its head")
+        elif not isinstance(error, ConnectionError):
             self.connections.log.error(
                 "the answer to %s %s broke off (request %s)",
                 request.method,

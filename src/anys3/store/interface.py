@@ -67,7 +67,24 @@ class ExpectationFailed(StoreError):
 
 
 class Corrupt(StoreError):
-    """Stored bytes do not match their checksum."""
+    """Stored bytes do not match their checksum. What they belong to is told by the first who knows it."""
+
+    bucket: str | None = None
+    key: bytes | None = None
+
+    def about(self, bucket: str, key: bytes | None = None) -> Corrupt:
+        """Return the error with the bucket and the key that it concerns, unless it has them."""
+        if self.bucket is None:
+            self.bucket, self.key = bucket, key
+        return self
+
+    def __str__(self) -> str:
+        reason = super().__str__()
+        if self.bucket is None:
+            return reason
+        if self.key is None:
+            return f"bucket {self.bucket!r}: {reason}"
+        return f"bucket {self.bucket!r}, key {self.key.decode('utf-8', 'backslashreplace')!r}: {reason}"
 
 
 class StoreFull(StoreError):

@@ -311,7 +311,7 @@ class Backup:
             for folder in sorted((self._destination.path / "blobs").iterdir()):
                 with index.env.begin() as txn:
                     for file in sorted(folder.iterdir()):
-                        if txn.get(pack_id(int(file.name, 16)), db=index.blobs) is None:
+                        if index.rows.blobs.get(txn, pack_id(int(file.name, 16))) is None:
                             file.unlink()
                             self.report.removed += 1
         finally:

@@ -22,10 +22,11 @@ from anys3.store.embedded.changes import Batch
 from anys3.store.embedded.checkpoints import Checkpointer
 from anys3.store.embedded.committer import Committer
 from anys3.store.embedded.control import Control
-from anys3.store.embedded.format import INLINE, MANIFEST, Reference, crc32, pack_id
+from anys3.store.embedded.format import BLOB, INLINE, MANIFEST, Reference, pack_id
 from anys3.store.embedded.index import Index, translate
 from anys3.store.embedded.janitor import Janitor
-from anys3.store.embedded.multipart import ManifestSource, read_manifest
+from anys3.store.embedded.multipart import ManifestSource, inline_content, read_manifest
+from anys3.store.embedded.reading import OwnedSource
 from anys3.store.embedded.rows import Rows
 from anys3.store.interface import (
     Committed,
@@ -36,6 +37,8 @@ from anys3.store.interface import (
     NoSuchUpload,
     Opened,
     Parts,
+    PutUpload,
+    StoreError,
     UploadListing,
 )
 
@@ -252,11 +255,13 @@ class EmbeddedStore:
         txn = self._begin()
         try:
             raw = self._entry(txn, bucket, key)
+            return None if raw is None else records.decode_entry(raw)
         except lmdb.Error as error:
-            raise translate(error) from error
+            raise _about(translate(error), bucket, key) from error
+        except Corrupt as error:
+            raise error.about(bucket.name, key) from None
         finally:
             txn.abort()
-        return None if raw is None else records.decode_entry(raw)
 
     async def open(self, bucket: Bucket, key: bytes) -> Opened | None:
         """Return an object's row and bytes, of one moment (GET-08). Raises NoSuchBucket, Corrupt."""
@@ -269,20 +274,15 @@ class EmbeddedStore:
             reference = entry.content
             assert isinstance(reference, Reference)
             if reference.kind == INLINE:
-                return Opened(entry, self._inline(txn, reference), None)
+                return Opened(entry, inline_content(self.index, reference, txn), None)
         except lmdb.Error as error:
-            raise translate(error) from error
+            raise _about(translate(error), bucket, key) from error
+        except Corrupt as error:
+            raise error.about(bucket.name, key) from None
         finally:
             txn.abort()
-        return self._open_files(bucket, key)
-
-    def _inline(self, txn: Any, reference: Reference) -> bytes:
-        if not reference.id:
-            return b""
-        content: bytes | None = txn.get(pack_id(reference.id), db=self.index.inline)
-        if content is None or len(content) != reference.size or crc32(content) != reference.crc:
-            raise Corrupt(f"inline content {reference.id} is damaged")
-        return content
+        with _naming(bucket, key):
+            return self._open_files(bucket, key)
 
     def _open_files(self, bucket: Bucket, key: bytes) -> Opened | None:
         """Open an object that is not inline: under a pin, which only parts need for longer."""
@@ -299,14 +299,17 @@ class EmbeddedStore:
                 reference = entry.content
                 assert isinstance(reference, Reference)
                 if reference.kind == INLINE:
-                    return Opened(entry, self._inline(txn, reference), None)
+                    return Opened(entry, inline_content(self.index, reference, txn), None)
             if reference.kind == MANIFEST:
                 source = ManifestSource(self.index, self.files, reference, self._control, pin)
                 is_kept = True
-                return Opened(entry, None, source)
-            return Opened(entry, None, reading.BlobSource(reading.OpenBlob(self.files, reference)))
+                return Opened(entry, None, OwnedSource(source, bucket.name, key))
+            if reference.kind != BLOB:
+                raise Corrupt(f"a content of the unknown kind {reference.kind}")
+            blob = reading.OpenBlob(self.files, reference)
+            return Opened(entry, None, OwnedSource(reading.BlobSource(blob), bucket.name, key))
         except FileNotFoundError as error:
-            raise Corrupt(f"the blob of {key!r} is missing: {error.filename}") from error
+            raise Corrupt(f"the blob is missing: {error.filename}") from error
         finally:
             if not is_kept:
                 self._control.unpin(pin)
@@ -320,7 +323,7 @@ class EmbeddedStore:
         fragment = records.entry_listing
         namespace = pack_id(bucket.id)
         entries = self.index.rows.entries
-        with self._reading() as txn:
+        with _naming(bucket), self._reading() as txn:
             start, tail = (after, strides.BEHIND) if after and after >= prefix else (prefix, b"")
             flat = strides.flat_page(txn, entries, namespace, start, tail, prefix, delimiter, limit)
             if flat is not None and flat[0]:
@@ -340,8 +343,18 @@ class EmbeddedStore:
         return Listing(rows, prefixes, is_truncated, last, is_last_prefix)
 
     async def commit(self, mutation: Mutation) -> Committed:
-        """Apply a mutation, durably. Raises NoSuchBucket, ExpectationFailed, NoSuchUpload, PartChanged."""
-        committed: Committed = await self._committer.submit(changes.apply, mutation)
+        """Apply a mutation, durably.
+
+        Raises NoSuchBucket, ExpectationFailed, NoSuchUpload, PartChanged, Corrupt.
+        """
+        try:
+            committed: Committed = await self._committer.submit(changes.apply, mutation)
+        except Corrupt as error:
+            touched = {
+                change.upload.key if isinstance(change, PutUpload) else change.key
+                for change in mutation.changes
+            }
+            raise error.about(mutation.bucket.name, touched.pop() if len(touched) == 1 else None) from None
         return committed
 
     # contents
@@ -354,10 +367,11 @@ class EmbeddedStore:
         """Return a content with the same bytes: inline ones, or a hard link; None if made of parts."""
         if opened.inline is not None:
             return opened.inline
-        if not isinstance(opened.source, reading.BlobSource):
+        source = opened.source.source if isinstance(opened.source, OwnedSource) else None
+        if not isinstance(source, reading.BlobSource):
             return None
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self.files.link, opened.source.blob.reference)
+        return await loop.run_in_executor(self._pool, self.files.link, source.blob.reference)
 
     def discard_content(self, content: object) -> None:
         """Forget what `copy_content` returned, unless a commit has named it."""
@@ -376,12 +390,12 @@ class EmbeddedStore:
 
     async def upload(self, bucket: Bucket, key: bytes, upload_id: str) -> Upload | None:
         """Return an unfinished upload of that key, else None."""
-        with self._reading() as txn:
+        with _naming(bucket, key), self._reading() as txn:
             raw = self._upload(txn, bucket, key, upload_id)
             if raw is None:
                 self._check_bucket(txn, bucket)
                 return None
-        return records.decode_upload(key, raw)
+            return records.decode_upload(key, raw)
 
     async def uploads(
         self,
@@ -397,7 +411,7 @@ class EmbeddedStore:
         if after_upload_id is not None:
             name = after_upload_id.encode()[: strides.MAX_UPLOAD_ID].split(b"\0")[0]
             within = strides.UPLOAD + name + b"\0"
-        with self._reading() as txn:
+        with _naming(bucket), self._reading() as txn:
             self._check_bucket(txn, bucket)
             namespace = pack_id(bucket.id)
 
@@ -408,14 +422,14 @@ class EmbeddedStore:
             found, prefixes, is_truncated = paging.page(
                 scan, prefix, delimiter, after_key, limit, is_after=after_upload_id is None
             )
-        uploads = [records.decode_upload(key, raw) for key, raw in found]
+            uploads = [records.decode_upload(key, raw) for key, raw in found]
         return UploadListing(uploads, prefixes, is_truncated)
 
     async def parts(
         self, bucket: Bucket, key: bytes, upload_id: str, after: int = 0, limit: int = 10_000
     ) -> Parts:
         """Return the parts with numbers above `after`, ascending. Raises NoSuchUpload."""
-        with self._reading() as txn:
+        with _naming(bucket, key), self._reading() as txn:
             raw = self._upload(txn, bucket, key, upload_id)
             if raw is None:
                 self._check_bucket(txn, bucket)
@@ -433,7 +447,7 @@ class EmbeddedStore:
 
     async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, Parts] | None:
         """Return the current entry and its parts if that upload made it, else None (CPL-13, CPL-18)."""
-        with self._reading() as txn:
+        with _naming(bucket, key), self._reading() as txn:
             raw = self._entry(txn, bucket, key)
             if raw is None:
                 return None
@@ -443,6 +457,19 @@ class EmbeddedStore:
             if not upload_id or entry.upload_id != upload_id or reference.kind != MANIFEST:
                 return None
             return entry, read_manifest(self.index, txn, reference)
+
+
+@contextlib.contextmanager
+def _naming(bucket: Bucket, key: bytes | None = None) -> Iterator[None]:
+    """Tell what damage that is found meanwhile belongs to."""
+    try:
+        yield
+    except Corrupt as error:
+        raise error.about(bucket.name, key) from None
+
+
+def _about(error: StoreError, bucket: Bucket, key: bytes) -> StoreError:
+    return error.about(bucket.name, key) if isinstance(error, Corrupt) else error
 
 
 def _reserve_ids(batch: Batch, count: int) -> int:

@@ -32,6 +32,19 @@ def read_manifest(index: Index, txn: Any, manifest: Reference) -> list[Part]:
     return parts
 
 
+def inline_content(index: Index, reference: Reference, txn: Any | None = None) -> bytes:
+    """Return a content that lies in the index. Raises Corrupt."""
+    if not reference.id:
+        return b""
+    if txn is None:
+        with index.env.begin() as reading_txn:
+            return inline_content(index, reference, reading_txn)
+    content: bytes | None = txn.get(pack_id(reference.id), db=index.inline)
+    if content is None or len(content) != reference.size or crc32(content) != reference.crc:
+        raise Corrupt(f"inline content {reference.id} is damaged")
+    return content
+
+
 class ManifestSource:
     """The bytes of an object made of parts. The pin keeps them until `close`."""
 
@@ -78,7 +91,7 @@ class ManifestSource:
 
     def _part_blocks(self, reference: Reference, start: int, length: int) -> Iterator[memoryview]:
         if reference.kind != BLOB:
-            yield memoryview(self._inline(reference))[start : start + length]
+            yield memoryview(inline_content(self._index, reference))[start : start + length]
             return
         try:
             blob = reading.OpenBlob(self._files, reference)
@@ -88,13 +101,6 @@ class ManifestSource:
             yield from blob.blocks(start, length)
         finally:
             blob.close()
-
-    def _inline(self, reference: Reference) -> bytes:
-        with self._index.env.begin() as txn:
-            content: bytes | None = txn.get(pack_id(reference.id), db=self._index.inline)
-        if content is None or len(content) != reference.size or crc32(content) != reference.crc:
-            raise Corrupt(f"inline content {reference.id} is damaged")
-        return content
 
     def close(self) -> None:
         """Let the parts go. Idempotent."""

@@ -9,14 +9,18 @@ import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+import lmdb
+
 from anys3.model import Part
+from anys3.protocol.http import Content
 from anys3.store.beside import THREADS, Started
 from anys3.store.buffers import BUFFER, BUFFERS
 from anys3.store.embedded import device
 from anys3.store.embedded.blobs import BLOCK, FOOTER, MAGIC, VERSION, Files
 from anys3.store.embedded.format import Reference, crc32
+from anys3.store.embedded.index import translate
 from anys3.store.embedded.passing import Passage
-from anys3.store.interface import Corrupt, Unavailable
+from anys3.store.interface import Corrupt, Source, StoreError, Unavailable
 
 
 @contextlib.contextmanager
@@ -171,3 +175,57 @@ class BlobSource:
     def close(self) -> None:
         """Let go."""
         self.blob.close()
+
+
+class OwnedSource:
+    """A source that says to which object the damage belongs that reading it meets. Copies of it keep its name."""
+
+    def __init__(self, source: Source, bucket: str, key: bytes) -> None:
+        self.source = source
+        self._bucket = bucket
+        self._key = key
+
+    def slice(self, start: int, length: int) -> OwnedContent:
+        """Return `length` bytes from `start` on."""
+        return OwnedContent(self.source.slice(start, length), self._bucket, self._key)
+
+    def parts(self) -> Sequence[Part]:
+        """Return the parts, in order. Raises Corrupt."""
+        try:
+            return self.source.parts()
+        except lmdb.Error as error:
+            raise _translate(error, self._bucket, self._key) from error
+        except Corrupt as error:
+            raise error.about(self._bucket, self._key) from None
+
+    def close(self) -> None:
+        """Let go."""
+        self.source.close()
+
+
+class OwnedContent:
+    """A slice of a named source; see Content."""
+
+    def __init__(self, content: Content, bucket: str, key: bytes) -> None:
+        self.length = content.length
+        self._content = content
+        self._bucket = bucket
+        self._key = key
+
+    def blocks(self) -> Iterator[memoryview]:
+        """Yield the bytes, verified. Raises Corrupt."""
+        try:
+            yield from self._content.blocks()
+        except lmdb.Error as error:
+            raise _translate(error, self._bucket, self._key) from error
+        except Corrupt as error:
+            raise error.about(self._bucket, self._key) from None
+
+    def close(self) -> None:
+        """Close the content."""
+        self._content.close()
+
+
+def _translate(error: lmdb.Error, bucket: str, key: bytes) -> StoreError:
+    failure = translate(error)
+    return failure.about(bucket, key) if isinstance(failure, Corrupt) else failure
