@@ -69,6 +69,11 @@ class Connection:
         return dict(found) if found else None
 
     @property
+    def raw_certificate(self) -> bytes | None:
+        """The server's certificate as it sent it, DER, also if it was not verified; None without TLS."""
+        return self._socket.getpeercert(binary_form=True) if isinstance(self._socket, ssl.SSLSocket) else None
+
+    @property
     def unread(self) -> bytes:
         """Bytes that came after the end of the last answer."""
         return self._received

@@ -8,12 +8,13 @@ import ssl
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 CHAIN_NAME = "tls-self-signed.pem"
 KEY_NAME = "tls-self-signed.key"
 LIFETIME = timedelta(days=397)
 """Of a certificate of our own: longer ones are refused by some clients."""
-_RENEW_BEFORE = timedelta(days=30)
+RENEW_BEFORE = timedelta(days=30)
 
 
 class CryptographyMissing(RuntimeError):
@@ -100,6 +101,39 @@ def self_signed_files(directory: Path, names: Sequence[str], now: datetime) -> t
     return chain, key
 
 
+def names_and_end(chain: Path) -> tuple[list[str], float]:
+    """Return for whom a PEM file's first certificate is, and when it ends, in seconds since 1970.
+
+    Raises CryptographyMissing, OSError, ValueError.
+    """
+    try:
+        from cryptography import x509  # noqa: PLC0415  (an extra)
+    except ImportError as error:
+        raise CryptographyMissing from error
+    return _names_and_end(x509.load_pem_x509_certificate(chain.read_bytes()))
+
+
+def names_and_end_of(certificate: bytes) -> tuple[list[str], float]:
+    """Return the same of a certificate in DER. Raises CryptographyMissing, ValueError."""
+    try:
+        from cryptography import x509  # noqa: PLC0415  (an extra)
+    except ImportError as error:
+        raise CryptographyMissing from error
+    return _names_and_end(x509.load_der_x509_certificate(certificate))
+
+
+def _names_and_end(certificate: Any) -> tuple[list[str], float]:
+    from cryptography import x509  # noqa: PLC0415  (an extra)
+
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        names = []
+    else:
+        names = [str(name.value) for name in extension.value]
+    return names, certificate.not_valid_after_utc.timestamp()
+
+
 def _is_usable(chain: Path, key: Path, names: Sequence[str], now: datetime) -> bool:
     try:
         server_context(chain, key)  # the two belong together
@@ -112,7 +146,7 @@ def _is_usable(chain: Path, key: Path, names: Sequence[str], now: datetime) -> b
     certificate = x509.load_pem_x509_certificate(pem)
     extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     covered = {str(name.value) for name in extension}
-    return set(names) <= covered and certificate.not_valid_after_utc - now > _RENEW_BEFORE
+    return set(names) <= covered and certificate.not_valid_after_utc - now > RENEW_BEFORE
 
 
 def _replace(path: Path, data: bytes, mode: int) -> None:

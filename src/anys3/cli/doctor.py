@@ -1,0 +1,64 @@
+"""`anys3 doctor`: examines a store's directory or an endpoint, and says what to do."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from anys3.cli import output
+from anys3.server.config import DEFAULT_DIRECTORY
+from anys3.server.directory import refusing, require_store
+from anys3.server.findings import LEVELS, Finding, as_json
+from anys3.server.refusals import Exit, Refusal
+
+TIMEOUT_S = 10.0
+
+
+def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """Examine, and return 0, or 13 if a finding is a warning or a problem. Raises Refusal."""
+    what: str = arguments.what or environment.get("ANYS3_DIR") or DEFAULT_DIRECTORY
+    is_endpoint = "://" in what
+    findings = []
+    for finding in (
+        _of_url(what, arguments, environment) if is_endpoint else _of_directory(Path(what), arguments)
+    ):
+        findings.append(finding)
+        if not arguments.json:
+            _show(finding)
+    worst = max((finding.level for finding in findings), key=LEVELS.index, default="ok")
+    if arguments.json:
+        output.result_json({"what": what, "worst": worst, "findings": [as_json(one) for one in findings]})
+    else:
+        bad = sum(finding.is_bad for finding in findings)
+        output.result(f"{what}: {len(findings)} things looked at, {bad or "none"} to be seen to")
+        if is_endpoint and not bad:
+            output.remark(f"Whether it does all that S3 does: `anys3 check {what}`")
+    return Exit.UNHEALTHY if any(finding.is_bad for finding in findings) else Exit.OK
+
+
+def _show(finding: Finding) -> None:
+    output.result(f"{finding.level:<8} {finding.id:<13} {finding.found}")
+    if finding.advice:
+        output.result(f"{'':<8} {'':<13} -> {finding.advice}")
+
+
+def _of_directory(directory: Path, arguments: argparse.Namespace) -> Iterator[Finding]:
+    from anys3.server import doctor
+
+    require_store(directory)
+    with refusing(directory):
+        yield from doctor.of_directory(directory, time.time_ns() / 1e9, arguments.tls_cert)
+
+
+def _of_url(url: str, arguments: argparse.Namespace, environment: Mapping[str, str]) -> Iterator[Finding]:
+    from anys3.cli import doctor_endpoint
+    from anys3.conformance import callers
+
+    try:
+        dialer = callers.dialer(url, environment, ca_file=arguments.ca_file, timeout_s=TIMEOUT_S)
+    except ValueError as error:
+        raise Refusal(Exit.USAGE, str(error)) from None
+    patient = doctor_endpoint.Patient(dialer, environment, arguments.profile, arguments.region)
+    return doctor_endpoint.of_endpoint(patient)
