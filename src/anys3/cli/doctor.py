@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         output.result_json({"what": what, "worst": worst, "findings": [as_json(one) for one in findings]})
     else:
         bad = sum(finding.is_bad for finding in findings)
-        output.result(f"{what}: {len(findings)} things looked at, {bad or "none"} to be seen to")
+        output.result(f"{what}: {len(findings)} things looked at, {bad or 'none'} to be seen to")
         if is_endpoint and not bad:
             output.remark(f"Whether it does all that S3 does: `anys3 check {what}`")
     return Exit.UNHEALTHY if any(finding.is_bad for finding in findings) else Exit.OK
