@@ -24,7 +24,7 @@ from tests.uploads import document
 Step = dict[str, Any]
 Made = tuple[str, str, tuple[Value, ...], str, Value]
 """Subject, name, given, outcome, seen: an operation without its times."""
-MAX_CONNECTS = 40
+MAX_CONNECTS = 60
 
 
 class Lane:
@@ -38,9 +38,9 @@ class Lane:
         self._last: dict[str, str] = {}
         self.operations: list[Operation] = []
 
-    def meet(self) -> None:
+    def meet(self, tries: int = MAX_CONNECTS) -> None:
         """Connect until there is a connection to each worker; the kernel deals them out."""
-        for _ in range(MAX_CONNECTS):
+        for _ in range(tries):
             if len(self._sockets) >= self._workers:
                 return
             try:
@@ -59,7 +59,7 @@ class Lane:
     def play(self, steps: Iterable[Step]) -> None:
         """Do the steps, one after the other."""
         self.operations = []
-        self.meet()
+        self.meet(self._workers)  # few, for one that was killed may not be back yet
         for step in steps:
             if step.get("pause_s"):
                 time.sleep(step["pause_s"])
@@ -95,7 +95,8 @@ class Lane:
         return answer
 
     def _connection(self, choice: int) -> tuple[str, Any]:
-        self.meet() if not self._sockets else None
+        if not self._sockets:
+            self.meet()
         names = sorted(self._sockets)
         name = names[choice % len(names)]
         return name, self._sockets[name]
@@ -346,7 +347,7 @@ def _in_bucket(name: str, method: str, path: str = "", **query: str) -> Callable
         bucket = step["path"]
         key = step.get("key")
         given = () if key is None else (key,)
-        body = b"x" if name == "put" else b""
+        body = b"x" * step.get("size", 1) if name == "put" else b""
         made = _simple(bucket, name, *given)
         if name in ("head", "get"):
             made = _read(bucket, name, lambda _: None, *given)

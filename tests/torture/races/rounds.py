@@ -202,6 +202,7 @@ class Maker:
         step = self._make(self.BUCKET_STEPS, path)
         if step["do"] in ("put_key", "remove_key", "get_key"):
             step["key"] = self.chance.choice(("k0", "k1"))
+            step["size"] = self.chance.choice((1, 1, 200_000))
         elif step["do"] == "begin_upload":
             step["key"] = self.label()
         elif step["do"] == "set_cors":
