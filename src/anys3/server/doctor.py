@@ -184,7 +184,7 @@ def _of_outbox(found: Examination) -> Iterator[Finding]:
             "pins", "note", f"{found.dead_pins} processes ended while they kept contents from being removed",
             "nothing: the server's janitor clears that when it next has work",
         )  # fmt: skip
-    held = f"; {found.live_pins} readers keep them" if found.live_pins else ""
+    held = f"; readers that keep them: {found.live_pins}" if found.live_pins else ""
     if found.outbox > _MANY_ROWS:
         yield Finding(
             "outbox", "warning", f"{found.outbox} deleted or replaced contents wait to be removed{held}",

@@ -27,7 +27,7 @@ from anys3.store.interface import StoreError
 
 RECORD = "backup.json"
 WORK = "backup.new"
-_HARMLESS = {"lock", "lost+found"}
+_HARMLESS = {"lock", "lost+found", f"{RECORD}.new"}
 
 
 class NotABackup(StoreError):

@@ -1,0 +1,123 @@
+"""A backup that is killed at any step leaves the earlier one whole, or nothing that is taken for one."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from anys3.store import embedded
+from anys3.store.embedded.backup import backup
+from anys3.store.embedded.control import Control
+from tests.backup.conftest import anys3
+from tests.backup.load import BUCKET, content
+from tests.processes import ServerProcess, serving
+from tests.torture.server import entry
+
+KILLED = -9
+NOT_A_STORE = 8
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with three blobs."""
+    with serving(
+        tmp_path_factory.mktemp("cut") / "store", "--workers", "2", "--buckets", "bucket"
+    ) as process:
+        put(process, "a", "b", "c")
+        yield process
+
+
+@pytest.fixture(scope="module")
+def earlier(server: ServerProcess) -> Path:
+    """A backup from before one of them was replaced, one deleted, and one added."""
+    path = server.directory.with_name("earlier")
+    backup(server.directory, path, now_ms=1)
+    put(server, "c", version=3)
+    put(server, "d")
+    assert server.s3.request("DELETE", f"{BUCKET}/a").status == 204
+    return path
+
+
+def put(server: ServerProcess, *keys: str, version: int = 1) -> None:
+    for key in keys:
+        assert server.s3.request("PUT", f"{BUCKET}/{key}", body=content(0, version)).status == 200
+
+
+def killed_backup(server: ServerProcess, destination: Path, step: int) -> int:
+    """Run a backup that kills itself at a step, and return its exit code."""
+    done = anys3("backup", server.directory, destination, entry=entry(f"tests.backup.planted:dies_at={step}"))
+    return done.returncode
+
+
+def state(destination: Path) -> tuple[str, ...] | str:
+    """Return the keys in a backup that is whole, else why it can't be served."""
+    if not (destination / "format").exists():
+        done = anys3("serve", destination, "--listen", "127.0.0.1:0")
+        return "refused" if done.returncode == NOT_A_STORE else f"{done.returncode}: {done.stderr}"
+    report = embedded.scrub(destination)
+    return tuple(asyncio.run(keys(destination))) if report.is_clean else f"{report.damaged} {report.missing}"
+
+
+async def keys(destination: Path) -> list[str]:
+    """Return what the bucket holds."""
+    store = embedded.open_store(destination, is_server=False)
+    try:
+        (bucket,) = await store.buckets()
+        return [key.decode() for key, _ in (await store.list(bucket, b"", b"", b"", 10)).entries]
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize(
+    "step", [0, 1, 2, 3, 5, 9, 150, 262, 266, 268, 270, 272, 274, 276, 278, 280, 282, 284, 286]
+)
+def test_a_first_backup_that_is_killed_is_none(
+    server: ServerProcess, earlier: Path, tmp_path: Path, step: int
+) -> None:
+    assert earlier.exists()
+    place = tmp_path / "backup"
+    place.mkdir()
+    code = killed_backup(server, place, step)
+    is_begun = any(place.iterdir())
+    found = state(place) if is_begun else "refused"
+    assert (code, found in ("refused", ("b", "c", "d"))) == (KILLED, True)
+    backup(server.directory, place, now_ms=2)
+    assert state(place) == ("b", "c", "d")
+
+
+@pytest.mark.parametrize("step", range(40))
+def test_an_earlier_backup_stays_whole(
+    server: ServerProcess, earlier: Path, tmp_path: Path, step: int
+) -> None:
+    place = tmp_path / "backup"
+    shutil.copytree(earlier, place)
+    killed_backup(server, place, step)
+    assert state(place) in (("a", "b", "c"), ("b", "c", "d"))
+    backup(server.directory, place, now_ms=2)
+    assert state(place) == ("b", "c", "d")
+    assert len([*place.glob("blobs/??/*")]) == 3
+
+
+def test_the_steps_reach_from_the_earlier_backup_to_the_new_one(
+    server: ServerProcess, earlier: Path, tmp_path: Path
+) -> None:
+    codes, states = [], []
+    for step in (0, 39, 80):
+        place = tmp_path / str(step)
+        shutil.copytree(earlier, place)
+        codes.append(killed_backup(server, place, step))
+        states.append(state(place))
+    assert (codes, states) == ([KILLED, KILLED, 0], [("a", "b", "c"), ("b", "c", "d"), ("b", "c", "d")])
+
+
+def test_a_killed_backup_pins_nothing(server: ServerProcess, tmp_path: Path) -> None:
+    assert killed_backup(server, tmp_path / "backup", 268) == KILLED
+    control = Control(server.directory, None)
+    try:
+        assert control.oldest_pin() is None
+    finally:
+        control.close()

@@ -1,0 +1,1 @@
+"""`anys3 doctor`: each finding is made to happen."""
