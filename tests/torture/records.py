@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "torture"
 PAGES = {
-    "durability": ("crash", "power", "corruption", "backup", "races", "faults", "soak"),
+    "durability": ("crash", "power", "corruption", "races", "faults", "soak"),
     "security": ("access", "fuzz", "abuse"),
 }
 """The proofs that docs/durability.md and docs/security.md tell of."""
