@@ -199,3 +199,16 @@ def test_connections_far_beyond_the_limit_are_closed_without_a_word() -> None:
             sock.sendall(b"GET /sleep/1 HTTP/1.1\r\n" + HOST + b"\r\n")
         refused = [first_status(sock) for sock in socks[2:]]
     assert refused == [b"503", b"503", b"", b"", b"", b""]
+
+
+def test_messages_by_the_thousand_let_others_have_their_turn() -> None:
+    """A hundred connections with 240 KiB of messages each kept a worker busy for half a minute."""
+    one = b"GET /refuse HTTP/1.1\r\n" + HOST + b"\r\n"
+    with serving() as server, ExitStack() as held:
+        floods = [held.enter_context(server.connect()) for _ in range(10)]
+        for sock in floods:
+            sock.sendall(one * 4000)
+        with server.connect() as bystander:
+            bystander.sendall(b"GET /echo HTTP/1.1\r\n" + HOST + b"\r\n")
+            assert read_reply(bystander).status == 200
+        assert len(server.app.handled) < 20_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -54,6 +55,7 @@ class Connections:
         self.is_draining = False
         self.date = DateLine()
         self._view = memoryview(bytearray(limits.receive_buffer))
+        self._waiting: deque[HttpProtocol] = deque()
         self._slots = limits.transfers_max
         self._pool = ThreadPoolExecutor(limits.transfers_max + _POOL_THREADS, "anys3-transfer")
 
@@ -74,6 +76,21 @@ class Connections:
         for _, _, each in heapq.nsmallest(max(1, self.limits.connections_max // 64), waiting):
             self.open.discard(each)
             each.make_room()
+
+    def later(self, connection: HttpProtocol) -> None:
+        """Let `connection` go on in its turn: of those that have more to do, one a turn of the loop."""
+        if not self._waiting:
+            self.loop.call_soon(self._go_on)
+        self._waiting.append(connection)
+
+    def _go_on(self) -> None:
+        # It stays in the queue meanwhile, so that `later` schedules no second round.
+        try:
+            self._waiting[0].go_on()
+        finally:
+            self._waiting.popleft()
+            if self._waiting:
+                self.loop.call_soon(self._go_on)
 
     def has_slot(self) -> bool:
         """Say whether `take_slot` would give one."""

@@ -26,7 +26,7 @@ from anys3.server.handover import Transfer, duplicate
 from anys3.server.heads import Refused, body_length, check_authority, check_sizes, origin_form, refusal
 from anys3.server.sending import BODILESS, CONTINUE, STATUS_LINES, NothingSent, send_content, unparsed
 from anys3.spec.errors import S3Error
-from anys3.store.interface import Corrupt
+from anys3.store.interface import Corrupt, StoreError
 from anys3.wire.encoding import encode_error
 
 IDLE, HEAD, BODY, LINGER = range(4)
@@ -39,6 +39,8 @@ _QUEUED_WHEN_TIGHT = 64 << 10
 _PART_MAX = 16 << 10
 """So many bytes are parsed at a time where they may be heads."""
 _PIECE_WEIGHT = 48
+_AT_ONCE = 8
+"""So many messages of one connection are handled before others have their turn."""
 _MESSAGE_WEIGHT = 1 << 10
 """What a message that waits takes, beside its body."""
 _UNCHECKED_HEADERS = 64
@@ -50,6 +52,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_arriving",
+        "_at_once",
         "_began",
         "_carried",
         "_counted",
@@ -66,6 +69,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         "_is_eof",
         "_is_http10",
         "_is_last",
+        "_is_later",
         "_is_loopback",
         "_is_paused",
         "_is_priming",
@@ -129,6 +133,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._is_last = False  # no further message will be read
         self._is_http10 = False
         self._is_unreadable = False  # the bytes that come are no messages
+        self._is_later = False  # `go_on` will be called
+        self._at_once = 0  # messages that may be handled in this turn
         self._is_eof = False
         self._is_paused = False
         self._left: int | None = None  # bytes to drop before the close
@@ -186,6 +192,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         if phase == LINGER or (self._is_last and (phase == IDLE or self._is_unreadable)):
             self._drop(count)
             return
+        self._at_once = _AT_ONCE
         self._is_bulk = is_bulk = count > self.connections.unchecked_max
         if is_bulk:
             self._feed_parts(self._view[:count])
@@ -246,13 +253,18 @@ class HttpProtocol(asyncio.BufferedProtocol):
                 self._received_a_part(len(part))
         self._next()
 
-    def _feed_rest(self) -> None:
-        """Parse what was read when too many messages waited."""
-        data, self._unfed = self._unfed, b""
-        if not self.is_lost:
+    def go_on(self) -> None:
+        """Handle some of the messages that wait, then parse some of what was read."""
+        self._is_later = False
+        if self.is_lost:
+            return
+        self._next()
+        if self._unfed and not self._is_later and self._wants_more():
+            data, self._unfed = self._unfed, b""
             self._is_bulk = True
+            self._at_once = 0
             self._feed_parts(memoryview(data))
-            self.regulate()
+        self.regulate()
 
     # --- the parser's calls ---------------------------------------------------------------------------
 
@@ -337,9 +349,10 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._pieces = []
             self._arriving = 0
             request.body = BufferedBody(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        if self._is_busy or self._queue or self._writes_wait_since is not None:
+        if self._is_busy or self._queue or not self._at_once or self._writes_wait_since is not None:
             self._queue.append((request, None))
         else:
+            self._at_once -= 1
             self._start(request)
 
     # --- parsing --------------------------------------------------------------------------------------
@@ -507,7 +520,13 @@ class HttpProtocol(asyncio.BufferedProtocol):
     def _next(self) -> None:
         """Start what waits, as long as it is answered at once."""
         queue = self._queue
-        while queue and not self._is_busy and self._writes_wait_since is None:
+        left = _AT_ONCE
+        while queue and not self._is_busy and not self._is_later and self._writes_wait_since is None:
+            if not left:
+                self._is_later = True
+                self.connections.later(self)
+                return
+            left -= 1
             request, answer = queue.popleft()
             if answer is None:
                 self._start(request)
@@ -547,14 +566,23 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._proceed()
 
     def _failed(self, request: Request, error: BaseException) -> Answer:
-        """Return InternalError, and log what happened."""
+        """Return what a failure means to the client, and log what happened."""
         if isinstance(error, Corrupt):
             damage.note(self.connections.log, request, error, "-> 500 InternalError")
+        elif isinstance(error, StoreError):
+            self._log_failure(request, error, "-> 503 ServiceUnavailable")
+            return encode_error(S3Error("ServiceUnavailable"), request)
         elif not (self.is_lost and isinstance(error, ConnectionError)):
             self.connections.log.error(
                 "%s %s failed (request %s)", request.method, request.path, request.id, exc_info=error
             )
         return encode_error(S3Error("InternalError"), request)
+
+    def _log_failure(self, request: Request, failure: StoreError, outcome: str) -> None:
+        method, path = request.method.decode("latin-1"), request.path.decode("latin-1")
+        self.connections.log.error(
+            "%s %s %s %s (%s: %s)", request.id, method, path, outcome, type(failure).__name__, failure
+        )
 
     def _proceed(self) -> None:
         if not self.is_lost:
@@ -625,6 +653,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
         """Break the connection: the head is out, so nothing else can tell that bytes are missing (GET-09)."""
         if isinstance(error, Corrupt):
             damage.note(self.connections.log, request, error, "broke off behind its head")
+        elif isinstance(error, StoreError):
+            self._log_failure(request, error, "broke off behind its head")
         elif not isinstance(error, ConnectionError):
             self.connections.log.error(
                 "the answer to %s %s broke off (request %s)",
@@ -696,17 +726,12 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._weigh()
         if self._transfer is not None or self._is_eof or self.is_lost:
             return
-        limits = self.connections.limits
-        if self._phase == LINGER:
-            wants = True
-        elif self._writes_wait_since is not None or len(self._queue) > limits.pipelined_max:
+        wants = self._wants_more()
+        if wants and self._unfed:
             wants = False
-        else:
-            queued_max = _QUEUED_WHEN_TIGHT if self.connections.budget.is_tight else limits.queued_body_max
-            wants = self._incoming is None or self._incoming.wants_more(queued_max)
-            if wants and self._unfed:
-                wants = False
-                self.connections.loop.call_soon(self._feed_rest)
+            if not self._is_later:
+                self._is_later = True
+                self.connections.later(self)
         if wants == self._is_paused:
             self._is_paused = not wants
             if wants:
@@ -714,6 +739,18 @@ class HttpProtocol(asyncio.BufferedProtocol):
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
+
+    def _wants_more(self) -> bool:
+        """Say whether the messages now want bytes."""
+        if self._phase == LINGER:
+            return True
+        limits = self.connections.limits
+        if self._writes_wait_since is not None or len(self._queue) > limits.pipelined_max:
+            return False
+        if self._incoming is None:
+            return True
+        is_tight = self.connections.budget.is_tight
+        return self._incoming.wants_more(_QUEUED_WHEN_TIGHT if is_tight else limits.queued_body_max)
 
     def _weigh(self) -> None:
         """Tell the budget what is held for this connection."""
@@ -850,10 +887,13 @@ class HttpProtocol(asyncio.BufferedProtocol):
     ) -> None:
         """Let a thread receive and consume; take the socket back afterwards."""
         connections = self.connections
+        try:
+            transfer = Transfer(duplicate(self._fileno))  # type: ignore[arg-type]
+        except OSError as error:
+            raise S3Error("ServiceUnavailable", log=f"no descriptor for the transfer: {error}") from error
         if not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
-        transfer = Transfer(duplicate(self._fileno))  # type: ignore[arg-type]
         connections.take_slot()
         self._transfer = transfer
         timeout_s = connections.limits.body_timeout_s
