@@ -80,7 +80,11 @@ async def send_content(sink: Sink, head: bytes, content: Content) -> None:
             return
         try:
             await sink.drained(to_the_last_byte=True)
-            transfer = Transfer(duplicate(fileno))
+            try:
+                transfer = Transfer(duplicate(fileno))
+            except OSError:  # out of descriptors: the loop needs none
+                await _send_through_loop(sink, head, content)
+                return
             sink.lend(transfer)
             try:
                 await connections.in_pool(
