@@ -27,14 +27,17 @@ def make_index(directory: Path) -> None:
         return
     new = directory / f"new-{os.getpid()}"
     try:
-        lmdb.open(str(new), subdir=False, lock=False, max_dbs=1, mode=0o600).close()
-        descriptor = os.open(new, os.O_RDWR | device.O_CLOEXEC)
+        new.mkdir(mode=0o700, exist_ok=True)
+        lmdb.open(str(new), lock=False, mode=0o600).close()
+        descriptor = os.open(new / FILE, os.O_RDWR | device.O_CLOEXEC)
         try:
             device.sync_file(descriptor)
         finally:
             os.close(descriptor)
         with contextlib.suppress(FileExistsError):  # another process was faster, and may use its own already
-            os.link(new, made)
+            os.link(new / FILE, made)
     finally:
-        new.unlink(missing_ok=True)
+        (new / FILE).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            new.rmdir()
     device.sync_directory(directory)
