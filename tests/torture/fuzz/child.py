@@ -8,8 +8,6 @@ import sys
 
 import atheris
 
-from tests.torture.fuzz.kit import MAX_INPUT
-
 
 def main() -> None:
     """Instrument anys3, and begin. `--with MODULE:FUNCTION` before all plants a bug."""
@@ -19,15 +17,17 @@ def main() -> None:
         planted.append(words[1])
         words = words[2:]
     logging.disable(logging.CRITICAL)
-    with atheris.instrument_imports(include=["anys3"]):
+    # Nothing of these may be imported before: what is loaded already is not instrumented.
+    with atheris.instrument_imports(include=["anys3", "tests.torture.fuzz"]):
         targets = importlib.import_module("tests.torture.fuzz.targets").TARGETS
     for each in planted:
         module, _, function = each.partition(":")
         getattr(importlib.import_module(module), function)()
     target = targets[words[0]]
+    most = importlib.import_module("tests.torture.fuzz.kit").MAX_INPUT
 
     def one(data: bytes) -> None:
-        target(data[:MAX_INPUT])
+        target(data[:most])
 
     atheris.Setup([sys.argv[0], *words[1:]], one)
     atheris.Fuzz()
