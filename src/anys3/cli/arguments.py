@@ -69,6 +69,15 @@ examples:
 A running server obeys at once.
 """
 
+SCRUB_EXAMPLES = """\
+Reads each page of the index, each row, and each object to its last byte. A server may run meanwhile; nothing
+is changed. For each damage it says which object, upload or part is affected, and in which file it lies; at the
+end what to do next. The exit code is 12 if something is damaged or missing; orphans (files and rows that
+nothing names) only take room. With --json: kind is "content", "row" (of the index) or "page" (of the index).
+
+examples:
+  anys3 scrub /srv/s3
+  anys3 scrub /srv/s3 --json | jq -r '.damaged[] | "\\(.bucket)/\\(.key)"'"""
 BACKUP_EXAMPLES = """\
 examples:
   anys3 backup data /mnt/backup/s3          again into the same DEST: only what is new is copied
@@ -292,7 +301,7 @@ def _add_scrub(commands: Any) -> None:
         "scrub",
         "verify every checksum of a store and report what is damaged",
         "anys3 scrub [DIR] [OPTIONS]",
-        "A server may run meanwhile. Nothing is changed. The exit code is 12 if there is damage.",
+        SCRUB_EXAMPLES,
     )
     parser.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="the store's directory")
     _add_common(parser)

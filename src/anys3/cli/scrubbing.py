@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from anys3.cli import output
+from anys3.cli import output, progress
 from anys3.cli.opening import directory_of
 from anys3.server.directory import refusing, require_store
 from anys3.server.refusals import Exit
-from anys3.store.embedded.scrub import Damage, ScrubReport, scrub
-
-REPORT_EVERY_S = 5.0
+from anys3.store.embedded import Damage, ScrubReport, scrub
 
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Verify the store and return 0, or 12 if something is damaged or missing."""
     directory: Path = arguments.directory or directory_of(arguments, environment)
     require_store(directory)
-    with refusing(directory):
-        report = scrub(directory, _Progress())
+    with refusing(directory), progress.Bar("reading the index") as bar:
+
+        def show(report: ScrubReport) -> None:
+            bar.update(report.done, total=report.total, title=f"reading the {report.step}")
+
+        report = scrub(directory, show)
     if arguments.json:
         output.result_json(_as_json(report))
     else:
@@ -30,34 +30,45 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     return Exit.OK if report.is_clean else Exit.DAMAGED
 
 
-class _Progress:
-    """Tells a person now and then how far the scrub is."""
-
-    def __init__(self) -> None:
-        self._said = time.monotonic()
-
-    def __call__(self, report: ScrubReport) -> None:
-        if sys.stderr.isatty() and time.monotonic() - self._said >= REPORT_EVERY_S:
-            self._said = time.monotonic()
-            output.remark(f"{report.objects} objects, {report.bytes} bytes verified so far")
-
-
 def _show(report: ScrubReport, directory: Path) -> None:
     for kind, found in (("damaged", report.damaged), ("missing", report.missing)):
         for damage in found:
-            output.result(f"{kind}  {where(damage)}: {damage.reason}")
+            file = f" [{damage.file}]" if damage.file else ""
+            output.result(f"{kind}  {where(damage)}: {damage.reason}{file}")
     for orphan in report.orphans:
-        output.result(f"orphan   {orphan}: no object names this file; it only takes room")
+        output.result(f"orphan   {orphan}: no object names this; it only takes room")
+    if not report.contents_were_read:
+        output.result("the objects were not all read: the index that names them is damaged")
     output.result(
         f"{directory}: {report.objects} objects and {report.parts} parts of unfinished uploads, {report.bytes}"
-        f" bytes: {len(report.damaged)} damaged, {len(report.missing)} missing, {len(report.orphans)} orphans"
+        f" bytes, {report.pages} pages of the index: {len(report.damaged)} damaged,"
+        f" {len(report.missing)} missing, {len(report.orphans)} orphans"
+    )
+    if not report.is_clean:
+        output.result(_next(report))
+
+
+def _next(report: ScrubReport) -> str:
+    """Say what to do about damage."""
+    if any(damage.kind != "content" for damage in (*report.damaged, *report.missing)):
+        return (
+            "next: stop the server, keep the directory as it is, check the disk, and restore a backup: what the"
+            " index hides can't be read here"
+        )
+    return (
+        "next: check the disk; restore each of these objects from a backup by writing it anew (a PUT, or a copy"
+        " from the backup served on another port), or delete it"
     )
 
 
 def where(damage: Damage) -> str:
-    """Return the object, and the upload of a part, as people read it."""
-    upload = f" (upload {damage.upload_id})" if damage.upload_id else ""
-    return f"{damage.bucket}/{damage.key.decode('utf-8', 'backslashreplace')}{upload}"
+    """Return what a damage concerns, in words."""
+    if not damage.bucket and not damage.key:
+        return "the index"
+    words = [f"upload {damage.upload_id}"] if damage.upload_id else []
+    words += [f"part {damage.part_number}"] if damage.part_number else []
+    details = f" ({', '.join(words)})" if words else ""
+    return f"{damage.bucket}/{damage.key.decode('utf-8', 'backslashreplace')}{details}"
 
 
 def _as_json(report: ScrubReport) -> dict[str, object]:
@@ -66,17 +77,23 @@ def _as_json(report: ScrubReport) -> dict[str, object]:
         "objects": report.objects,
         "parts": report.parts,
         "bytes": report.bytes,
+        "index_pages": report.pages,
+        "contents_were_read": report.contents_were_read,
         "damaged": [damage_as_json(damage) for damage in report.damaged],
         "missing": [damage_as_json(damage) for damage in report.missing],
         "orphans": report.orphans,
+        "next": None if report.is_clean else _next(report),
     }
 
 
 def damage_as_json(damage: Damage) -> dict[str, object]:
-    """Return it for machines."""
+    """Return one damage, in the shape that all commands with --json share."""
     return {
-        "bucket": damage.bucket,
-        "key": damage.key.decode("utf-8", "backslashreplace"),
+        "kind": damage.kind,
+        "bucket": damage.bucket or None,
+        "key": damage.key.decode("utf-8", "backslashreplace") or None,
         "upload_id": damage.upload_id or None,
+        "part_number": damage.part_number or None,
+        "file": damage.file or None,
         "reason": damage.reason,
     }

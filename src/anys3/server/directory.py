@@ -11,7 +11,7 @@ from anys3.server.credentials import check_file
 from anys3.server.refusals import Exit, Refusal
 from anys3.store import embedded
 from anys3.store.embedded import directory as layout
-from anys3.store.interface import Store, StoreFull, Unavailable
+from anys3.store.interface import Corrupt, Store, StoreFull, Unavailable
 
 ORPHANS_END_S = 1.5
 """How long a start waits for the workers of a server that was killed, before it says that another one runs."""
@@ -39,6 +39,12 @@ def refusing(directory: Path) -> Iterator[None]:
         ) from None
     except StoreFull as error:
         raise Refusal(Exit.DISK, f"{error}: make room on the disk, then start again") from None
+    except Corrupt as error:
+        raise Refusal(
+            Exit.DAMAGED,
+            f"{directory} is damaged, and was left as it is: {error}; `anys3 scrub {directory}` says what else is"
+            " damaged; then restore a backup",
+        ) from None
     except Unavailable as error:
         raise Refusal(Exit.DISK, f"the store can't be used: {error}") from None
     except OSError as error:

@@ -12,8 +12,9 @@ from anys3.store.embedded.directory import (
     lock_directory,
 )
 from anys3.store.embedded.engine import EmbeddedStore, open_store
+from anys3.store.embedded.findings import Damage, ScrubReport
 from anys3.store.embedded.recovery import recover
-from anys3.store.embedded.scrub import Damage, ScrubReport, scrub
+from anys3.store.embedded.scrub import scrub
 
 __all__ = [
     "AlreadyServed",

@@ -22,10 +22,10 @@ from anys3.store.embedded import directory as layout
 from anys3.store.embedded.blobs import BLOCK, FOOTER, MAGIC, VERSION
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.destination import Destination, Moment, NotABackup
+from anys3.store.embedded.findings import Damage
 from anys3.store.embedded.format import BLOB, INLINE, Reference, crc32, pack_id
 from anys3.store.embedded.index import Index, translate
 from anys3.store.embedded.naming import Named, Naming
-from anys3.store.embedded.scrub import Damage
 from anys3.store.interface import Corrupt, StoreFull, Unavailable
 
 _THREADS = 4

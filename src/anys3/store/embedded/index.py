@@ -19,12 +19,13 @@ An environment must be opened after a fork, once a process.
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import lmdb
 
-from anys3.store.embedded import device, directory
+from anys3.store.embedded import device, directory, pages
 from anys3.store.embedded.format import FORMAT, Counters, decode_counters, encode_counters
 from anys3.store.embedded.rows import Rows
 from anys3.store.interface import Corrupt, StoreError, StoreFull, Unavailable
@@ -32,6 +33,7 @@ from anys3.store.interface import Corrupt, StoreError, StoreFull, Unavailable
 TIB = 1 << 40
 _MAP_SIZES = (4 * TIB, TIB, TIB // 16, TIB // 1024)
 _COUNTERS = b"counters"
+_ATTEMPTS = 20
 _FIRST_PAGES = 64
 """More than an index has before its first counters."""
 TABLES = (
@@ -65,8 +67,9 @@ class Index:
 
     def __init__(self, path: Path, map_size: int | None = None, *, is_relaxed: bool = False) -> None:
         self.path = path
-        self.env = _open_environment(path / "index", map_size, is_relaxed=is_relaxed)
+        self.env = open_environment(path / "index", map_size, is_relaxed=is_relaxed)
         try:
+            self._check_metas()
             is_new = self._is_new()
             handles = {name: self._open_table(name, is_new=is_new) for name in TABLES}
             self.meta = handles["meta"]
@@ -89,6 +92,18 @@ class Index:
                 raise translate(error) from error
             raise
 
+    def _check_metas(self) -> None:
+        """Raise Corrupt unless both meta pages are what commits leave: LMDB would take the other one for it."""
+        descriptor = device.open_to_read(self.path / "index" / "data.mdb")
+        try:
+            for _ in range(_ATTEMPTS):  # another process may commit between one page and the other
+                damaged = pages.metas(descriptor, self.env.stat()["psize"])[1]
+                if not damaged:
+                    return
+        finally:
+            os.close(descriptor)
+        raise Corrupt(f"the index's meta page {damaged[0].page}: {damaged[0].reason}")
+
     def _is_new(self) -> bool:
         """Tell whether nothing was ever counted here: only then may tables be made. Raises Corrupt."""
         try:
@@ -98,9 +113,12 @@ class Index:
         else:
             with self.env.begin() as txn:
                 raw = txn.get(_COUNTERS, db=meta)
-        if raw is None and self.env.info()["last_pgno"] > _FIRST_PAGES:
-            raise Corrupt("the index's counters are missing")
+        if raw is None and (self.env.info()["last_pgno"] > _FIRST_PAGES or self._has_blobs()):
+            raise Corrupt("the index lost its counters, or all that it held")
         return raw is None
+
+    def _has_blobs(self) -> bool:
+        return any((self.path / "blobs").glob("??/*"))
 
     def _open_table(self, name: str, *, is_new: bool) -> Any:
         """Open a table. Only a new index gets one: what is missing from another one was damaged."""
@@ -149,7 +167,7 @@ class Index:
         self.env.close()
 
 
-def _open_environment(path: Path, map_size: int | None, *, is_relaxed: bool) -> Any:
+def open_environment(path: Path, map_size: int | None = None, *, is_relaxed: bool = False) -> Any:
     """Open with the largest map that the address space allows: it is sparse, and costs nothing.
 
     Commits of a relaxed environment do not sync: only checkpoints.py makes that safe.
