@@ -147,7 +147,7 @@ def by_atheris(name: str, seconds: int, number: int, folder: Path) -> Run:
     for index, one in enumerate(known):
         (inputs / f"seed-{index}").write_bytes(one)
     command = [
-        *(sys.executable, "-m", "tests.torture.fuzz.child", name, str(inputs)),
+        *(sys.executable, "-m", "tests.torture.guided", name, str(inputs)),
         *(f"-max_total_time={seconds}", f"-seed={number or 1}", "-max_len=4096", "-timeout=10"),
         *("-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={folder}/{name}-found-"),
     ]
@@ -179,6 +179,6 @@ def minimised(name: str, inputs: Sequence[bytes], folder: Path) -> list[bytes]:
         place.mkdir(exist_ok=True)
         for index, one in enumerate(content):
             (place / f"{'seed' if place is out else 'new'}-{index}").write_bytes(one)
-    command = [sys.executable, "-m", "tests.torture.fuzz.child", name, "-merge=1", str(out), str(new)]
+    command = [sys.executable, "-m", "tests.torture.guided", name, "-merge=1", str(out), str(new)]
     subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300, check=False)
     return [file.read_bytes() for file in out.iterdir() if not file.name.startswith("seed-")]

@@ -1,4 +1,7 @@
-"""One target under atheris: `python -m tests.torture.fuzz.child TARGET [LIBFUZZER ARGUMENT]...`."""
+"""One fuzz target under atheris: `python -m tests.torture.guided TARGET [LIBFUZZER ARGUMENT]...`.
+
+It is no part of the package `fuzz`, whose import would load everything before it can be instrumented.
+"""
 
 from __future__ import annotations
 
