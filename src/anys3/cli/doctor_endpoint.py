@@ -256,7 +256,7 @@ def of_addressing(patient: Patient) -> Iterator[Finding]:
     is_there = bool(_code_of(patient, "/", endpoint.authority_of(host)))
     yield Finding(
         "virtual-host", "ok" if is_there else "note",
-        f"BUCKET.{endpoint.host} is {'understood' if is_there else 'not answered as S3'}",
+        f"BUCKET.{endpoint.host} {'leads to S3' if is_there else 'is not answered as S3'}",
     )  # fmt: skip
 
 
