@@ -33,7 +33,7 @@ def half_open(stage: Stage) -> list[str]:
     """Handshakes that begin and never end."""
     with stage.crowd(1.0) as crowd:
         crowd.send(HELLO, seconds=5)
-        all_closed = crowd.wait(crowd.are_closed, stage.timeout_s + 20)
+        all_closed = crowd.wait(crowd.are_closed, 3 * stage.timeout_s)
         stage.count(crowd)
         return (
             [] if all_closed else [f"{len(crowd.socks) - len(crowd.closed)} handshakes are still waited for"]
