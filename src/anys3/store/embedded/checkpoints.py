@@ -201,6 +201,20 @@ def boot_id() -> bytes:
     return _BOOT.read_bytes().strip()[:36]
 
 
+def is_new_boot(path: Path) -> bool:
+    """Tell whether the kernel has been restarted since `note_boot`; False where that can't be told."""
+    try:
+        return can_be_relaxed() and (path / "boot").read_bytes() != boot_id()
+    except FileNotFoundError:
+        return True
+
+
+def note_boot(path: Path) -> None:
+    """Note that the store is in order since this start of the kernel. Not synced: the next one has another id."""
+    if is_new_boot(path):
+        (path / "boot").write_bytes(boot_id())
+
+
 def write(file: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, whole and durably, in place of the one before. Raises OSError."""
     body = _BODY.pack(checkpoint.boot, checkpoint.device, checkpoint.inode, checkpoint.page_size)

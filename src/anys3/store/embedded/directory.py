@@ -2,6 +2,7 @@
 
 DIR/format       "anys3 store, format 1": written first, so that a half-made store is known as ours
 DIR/lock         held (flock) by the server
+DIR/boot         the run of the kernel in which a server started last: see checkpoints.py
 DIR/control      shared memory of all processes: see control.py
 DIR/index/       the LMDB environment: see index.py
 DIR/blobs/xx/    one file a blob: see blobs.py

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
-from anys3.store.embedded import blobs, checkpoints
+from anys3.store.embedded import blobs, checkpoints, inspecting
 from anys3.store.embedded import directory as layout
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import pack_id
 from anys3.store.embedded.index import Index
-from anys3.store.interface import Unavailable
+from anys3.store.interface import Corrupt, Unavailable
 
 
 def recover(path: str | Path) -> None:
@@ -17,8 +19,8 @@ def recover(path: str | Path) -> None:
 
     Clears readers of dead processes and removes blobs that no commit has named; work that the janitor
     had left is done by the first worker, in the background. No server may be running: hold
-    `lock_directory`. A relaxed store that lived through a restart of the kernel goes back to its newest
-    checkpoint. Raises NewerFormat, NotAStore, ReadOnly, Unavailable.
+    `lock_directory`. The first start after a restart of the kernel looks at the names of all blobs; a relaxed
+    store goes back to its newest checkpoint then. Raises NewerFormat, NotAStore, ReadOnly, Unavailable.
     """
     directory = Path(path)
     layout.prepare(directory)
@@ -26,6 +28,7 @@ def recover(path: str | Path) -> None:
         went_back = checkpoints.settle(directory)
     except OSError as error:
         raise layout.explain(error, directory) from error
+    inspecting.check_at_start(directory)
     index = Index(directory)
     try:
         index.env.reader_check()
@@ -40,9 +43,10 @@ def recover(path: str | Path) -> None:
                     clean_incoming(index, blobs.Files(directory, control.slot, int), incoming)
         finally:
             control.close()
-        if went_back:
+        if went_back or checkpoints.is_new_boot(directory):
             _remove_orphans(index, directory)
         checkpoints.forget(directory)
+        checkpoints.note_boot(directory)
     except OSError as error:
         raise layout.explain(error, directory) from error
     finally:
@@ -66,11 +70,30 @@ def prepare_guest(path: Path) -> None:
 
 
 def _remove_orphans(index: Index, directory: Path) -> None:
-    """Remove the blobs that no row names: their ids, too, are given again after going back."""
+    """Remove the blobs that no row names.
+
+    After going back their ids, too, are given again. And a removal that was never synced is undone by power
+    loss, though the outbox no longer knows of it: nobody waits for the sync of a removal.
+    """
+    if index.counters().next_id == 1:
+        return  # no blob was ever written
+    written = {name.name for name in (directory / "incoming").glob("*/*")}  # by a command line, now
     with index.env.begin() as txn:
-        for file in sorted((directory / "blobs").glob("??/*")):
-            if index.rows.blobs.get(txn, pack_id(int(file.name, 16))) is None:
-                blobs.remove(file)
+        for number in range(256):
+            folder = directory / "blobs" / f"{number:02x}"
+            with os.scandir(folder) as found:
+                names = sorted(one.name for one in found)
+            for name in names:
+                if name not in written and not _is_named(index, txn, name):
+                    blobs.remove(folder / name)
+
+
+def _is_named(index: Index, txn: Any, name: str) -> bool:
+    """Tell whether a row names the blob of that name; what is no blob, or can't be told, is left alone."""
+    try:
+        return index.rows.blobs.get(txn, pack_id(int(name, 16))) is not None
+    except (ValueError, Corrupt):
+        return True
 
 
 def clean_incoming(index: Index, files: blobs.Files, incoming: Path) -> None:
