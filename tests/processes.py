@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -69,6 +70,11 @@ class ServerProcess:
         assert self._process is not None
         return self._process.pid
 
+    def workers(self) -> list[int]:
+        """Return the processes that the supervisor has forked and that live (Linux)."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(word) for word in children.read_text().split()] if children.exists() else []
+
     def memory_kib(self, field: str) -> int:
         """Return a figure of /proc/PID/status of the process that was started, such as RssAnon (Linux)."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
@@ -106,7 +112,8 @@ class ServerProcess:
 
     def _end(self, number: signal.Signals) -> None:
         assert self._process is not None
-        os.killpg(self._process.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself, and no worker is left
+            os.killpg(self._process.pid, number)
         self._process.wait(START_TIMEOUT_S)
 
 

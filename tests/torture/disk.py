@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -77,7 +78,7 @@ def leftovers(store: EmbeddedStore) -> list[str]:
             found.append(f"lost: {table} has no row {sorted(missing)[:5]}")
     if namespaces:
         found.append(f"leaked: rows of {len(namespaces)} buckets that are gone")
-    return found + _files(store.path, named)
+    return found + _files(store.path, named) + _strangers(store.path)
 
 
 def _files(path: Path, named: Named) -> list[str]:
@@ -91,6 +92,14 @@ def _files(path: Path, named: Named) -> list[str]:
     if incoming := sorted(str(file.relative_to(path)) for file in path.glob("incoming/*/*")):
         found.append(f"left in incoming/: {incoming[:5]}")
     return found
+
+
+def _strangers(path: Path) -> list[str]:
+    """Name files that were to be renamed or removed at once, and that a kill left half-made."""
+    passing = re.compile(r"[.].*|new-.*|.*[.]new")
+    found = [file for folder in (path, path / "index") for file in folder.iterdir()]
+    names = sorted(file.name for file in found if passing.fullmatch(file.name))
+    return [f"left in the directory: {names}"] if names else []
 
 
 def name_all(index: Index, txn: Any) -> Named:

@@ -3,6 +3,7 @@
 A **place** is one thing that a store keeps, a **value** what it may hold; `None` means: it is not there.
 
     ("bucket", bucket)                            True
+    ("cors", bucket)                              MaxAgeSeconds of its only rule
     ("object", bucket, key)                       a Version
     ("upload", bucket, key, upload id)            "open"
     ("part", bucket, key, upload id, number)      (ETag, size)
@@ -201,6 +202,12 @@ class Journal:
             if self._file is not None:
                 self._file.write("settled\n")
                 self._file.flush()
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     @property
     def operations(self) -> int:

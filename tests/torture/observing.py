@@ -73,6 +73,9 @@ class Observer:
         for row in rows:
             self._object(bucket, *row)
         self._uploads(bucket)
+        age = self._ask("GET", f"/{bucket}", [("cors", "")]).text("CORSRule/MaxAgeSeconds")
+        if age:
+            self.found.places["cors", bucket] = age
 
     def _pages(self, bucket: str, version: str, size: int) -> Iterator[tuple[str, str, str, str]]:
         """Yield (key, ETag, size, time) of a listing of that version."""

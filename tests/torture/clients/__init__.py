@@ -1,0 +1,1 @@
+"""What the threads of a workload do: one module a kind of request."""
