@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -67,8 +68,9 @@ def find_planted(folder: Path, seed: int) -> dict[str, str]:
         soaked = soak(
             folder / name, seed, seconds=60, cycle_s=0.5, cycles=10, workers=1, planted=name, has_faults=False
         )
-        if planted.NAMES[name] in " ".join(soaked.violations):
-            found[name] = next(each for each in soaked.violations if planted.NAMES[name] in each)
+        told = [each for each in soaked.violations if re.search(planted.NAMES[name], each)]
+        if told:
+            found[name] = told[0]
             print(f"planted {name}: found ({found[name][:110]})", flush=True)
     return found
 

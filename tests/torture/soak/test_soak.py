@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ def test_a_planted_leak_is_found(tmp_path: Path, name: str) -> None:
     soaked = soak(
         tmp_path / "data", 1, seconds=60, cycle_s=0.4, cycles=8, workers=1, planted=name, has_faults=False
     )
-    assert planted.NAMES[name] in " ".join(soaked.violations)
+    assert re.search(planted.NAMES[name], " ".join(soaked.violations))
 
 
 def test_what_is_flat_is_no_growth() -> None:
