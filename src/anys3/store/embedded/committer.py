@@ -181,6 +181,8 @@ class Committer:
                 if batch.inline_bytes >= MAX_BATCH_BYTES:
                     break
             batch.finish()
+            if batch.has_new_configuration:
+                self._control.tell_generation(batch.generation)
             self._end(txn)
         except BaseException:
             txn.abort()

@@ -1,6 +1,6 @@
 """The control file: what the processes of a store tell each other without a transaction.
 
-    8    generation of the configuration; the index holds the truth, this is the news of it
+    8    generation of the configuration, before it is committed: whoever knows another one asks the index
     16   number of the transaction that was tried last: the next writer has a higher one, unless it failed
     64+  one number a process: the oldest sequence that its readers of multi-part objects still need
 
@@ -64,12 +64,12 @@ class Control:
         _NUMBER.pack_into(self._map, at, number)
 
     def generation(self) -> int:
-        """Return the generation that was told last."""
+        """Return the generation that was announced last."""
         generation: int = _NUMBER.unpack_from(self._map, _GENERATION)[0]
         return generation
 
     def tell_generation(self, generation: int) -> None:
-        """Tell all processes of a generation."""
+        """Announce a generation that is about to be committed; the caller has the write lock."""
         self._write(_GENERATION, generation)
 
     def attempt(self) -> int:

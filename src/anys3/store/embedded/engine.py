@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,7 +44,6 @@ from anys3.store.interface import (
 INLINE_MAX = 128 * 1024
 _IDS_A_BLOCK = 1024
 _ATTEMPTS = 100
-_RECHECK_S = 1.0
 
 
 def open_store(
@@ -110,8 +108,9 @@ class EmbeddedStore:
         self._janitor = Janitor(index, self.files, control, self._committer, sweeps=sweeps)
         self._pool = ThreadPoolExecutor(2, "anys3-store")
         self._is_closed = False
-        self._recheck_at = 0.0
-        self._check_generation()
+        self._generation = -1
+        if self.generation() != control.generation():
+            self._announce()
 
     def _begin(self) -> Any:
         try:
@@ -131,8 +130,6 @@ class EmbeddedStore:
             txn.abort()
 
     def _after_commit(self, batch: Batch) -> None:
-        if batch.has_new_configuration:
-            self._control.tell_generation(batch.generation)
         if batch.written or batch.freed:
             self._janitor.tell(batch)
 
@@ -173,18 +170,26 @@ class EmbeddedStore:
     # configuration: keys and buckets
 
     def generation(self) -> int:
-        """Return the number of the configuration; cheap enough for every request."""
-        if time.monotonic() >= self._recheck_at:
-            self._check_generation()
-        return self._control.generation()
+        """Return the number of the configuration; cheap enough for every request.
 
-    def _check_generation(self) -> None:
-        """Tell the generation again, in case that its process ended before it could."""
-        self._recheck_at = time.monotonic() + _RECHECK_S
-        with self._reading() as txn:
-            true = self.index.counters(txn).generation
-        if self._control.generation() < true:
-            self._control.tell_generation(true)
+        A change is announced before its commit. Until the index has what was announced, it is asked each time: so
+        no process answers from what it remembers once another one can see the change, told or not.
+        """
+        if self._control.generation() != self._generation:
+            with self._reading() as txn:
+                self._generation = self.index.counters(txn).generation
+        return self._generation
+
+    def _announce(self) -> None:
+        """Announce the generation that there is, in place of one whose process ended before its commit."""
+        try:
+            txn = self.index.env.begin(write=True)
+        except lmdb.Error as error:
+            raise translate(error) from error
+        try:
+            self._control.tell_generation(self.index.counters(txn).generation)
+        finally:
+            txn.abort()
 
     async def key(self, access_key_id: str) -> AccessKey | None:
         """Return a key, None if unknown."""
