@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.torture.races import planted, stories
-from tests.torture.races.playing import Arena, Tally, arena, meanwhile, worker_pids
+from tests.torture.races.playing import Arena, Tally, arena, meanwhile, patient, worker_pids
 from tests.torture.races.rounds import Maker, Round
 
 BUCKET = "races"
@@ -25,6 +25,7 @@ PLANTED = {
     "parts_of_different_moments": "readers",
     "pages_by_count": "listings",
     "news_kept_to_itself": "buckets",
+    "late_news": "buckets",
 }
 """Each planted bug, and what finds it."""
 MOST_TURNS = 40
@@ -65,7 +66,7 @@ def make_bucket(here: Arena, name: str = BUCKET) -> str:
 def play_for(here: Arena, tally: Tally, seconds: float, seed: int, *, kills: bool) -> None:
     """Play rounds of all kinds for a time; with `kills`, SIGKILL a worker now and then, amid a round."""
     make_bucket(here)
-    maker = Maker(here.server.s3, seed, here.crew.lanes, is_broken=kills)
+    maker = Maker(patient(here.server.s3), seed, here.crew.lanes, is_broken=kills)
     chance = random.Random(seed)
     end = time.monotonic() + seconds
     kill_at = time.monotonic() + _KILL_EVERY_S

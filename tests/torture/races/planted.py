@@ -13,6 +13,7 @@ from anys3.model import Bucket
 from anys3.store.embedded import changes, configuration
 from anys3.store.embedded import format as records
 from anys3.store.embedded.changes import Batch
+from anys3.store.embedded.committer import Committer
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.engine import EmbeddedStore
 from anys3.store.embedded.format import pack_id
@@ -217,18 +218,25 @@ def pages_by_count() -> None:
 
 def news_kept_to_itself() -> None:
     """A worker that changes keys or buckets does not tell the others."""
-    own: dict[int, int] = {}
+    news = 0
 
     def tell(self: Control, generation: int) -> None:
-        own[id(self)] = generation
-
-    def generation(self: Control) -> int:
-        return own.get(id(self), 0)
+        nonlocal news
+        news = generation
 
     Control.tell_generation = tell  # type: ignore[method-assign]
-    Control.generation = generation  # type: ignore[method-assign]
-    EmbeddedStore._check_generation = _never  # type: ignore[method-assign]
+    EmbeddedStore.generation = lambda self: news  # type: ignore[method-assign]
 
 
-def _never(self: EmbeddedStore) -> None:
-    self._recheck_at = float("inf")
+def late_news() -> None:
+    """Other workers are told of a change after its commit, a moment after it can be seen."""
+    tell, settle = Control.tell_generation, Committer._settle
+
+    def late(self: Committer, batch: Batch | None, *, is_named: bool) -> None:
+        if is_named and batch is not None and batch.has_new_configuration:
+            time.sleep(_WINDOW_S)
+            tell(self._control, batch.generation)
+        settle(self, batch, is_named=is_named)
+
+    Control.tell_generation = lambda *_: None  # type: ignore[method-assign]
+    Committer._settle = late  # type: ignore[method-assign]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from tests.processes import ACCESS_KEY_ID, SECRET_ACCESS_KEY, ServerProcess, serving
+from tests.rawclient import RawClient, Response
 from tests.torture.races.checker import check
 from tests.torture.races.history import Operation, by_subject, load
 from tests.torture.races.rounds import Round, Scripts
@@ -23,6 +24,7 @@ from tests.torture.server import entry
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 60.0
+ATTEMPTS = 40
 
 
 class Crew:
@@ -116,6 +118,24 @@ def _overlaps(history: list[Operation]) -> int:
         count += one.begin < latest
         latest = max(latest, one.end or one.begin)
     return count
+
+
+class Patient(RawClient):
+    """Asks again when a connection breaks: for what surrounds a round, while a killed worker is replaced."""
+
+    def send(self, data: bytes, method: str = "GET") -> Response:
+        """Send bytes on a connection of their own and read one answer."""
+        for _ in range(ATTEMPTS):
+            try:
+                return RawClient.send(self, data, method)
+            except OSError:
+                time.sleep(0.05)
+        return RawClient.send(self, data, method)
+
+
+def patient(s3: RawClient) -> RawClient:
+    """Return a client that asks again."""
+    return Patient(s3.endpoint, s3.access_key_id, s3.secret_access_key)
 
 
 @dataclass(slots=True)
