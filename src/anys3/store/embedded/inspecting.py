@@ -15,6 +15,8 @@ from anys3.store.embedded.index import open_environment, translate
 from anys3.store.embedded.rows import MARK, TRAILER_SIZE
 from anys3.store.interface import Corrupt, Unavailable
 
+AT_START_MAX = 4096
+"""Most pages that are all looked at by each start of a server: 16 MiB, in 30 ms."""
 _ATTEMPTS = 100
 _NAMES = "names"
 
@@ -68,6 +70,26 @@ def _shown(place: bytes, names: dict[bytes, str]) -> str:
         return "the end of the table"
     name = names.get(place[:8])
     return f"{name or 'a bucket'}/{place[8:].decode('utf-8', 'backslashreplace')!r}"
+
+
+def check_at_start(path: Path) -> None:
+    """Look at all pages of a small index, and of one whose file is shorter than it says, before LMDB does.
+
+    LMDB would end the process without a word for many a damaged page. Raises Corrupt.
+    """
+    data = path / "index" / "data.mdb"
+    if not data.exists() or not data.stat().st_size:
+        return
+    env = open_environment(path / "index")
+    try:
+        last, page_size = env.info()["last_pgno"], env.stat()["psize"]
+    finally:
+        env.close()
+    if last > AT_START_MAX and data.stat().st_size > last * page_size:
+        return
+    report = inspect_unopened(path, lambda _: None)
+    if not report.is_clean:
+        raise Corrupt(report.damaged[0].reason)
 
 
 def inspect_unopened(path: Path, progress: Callable[[ScrubReport], None]) -> ScrubReport:
