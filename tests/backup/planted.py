@@ -82,6 +82,6 @@ def dies_at(step: str) -> None:
 
     for owner, name in (
         (device, "sync_file"), (device, "sync_directory"), (os, "fsync"), (os, "ftruncate"), (os, "unlink"),
-        (os, "rename"), (os, "replace"), (os, "mkdir"),
+        (os, "rename"), (os, "replace"),
     ):  # fmt: skip
         setattr(owner, name, counted(getattr(owner, name)))

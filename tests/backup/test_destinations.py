@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ from tests.backup.load import BUCKET, content, listing
 from tests.processes import ServerProcess, serving
 
 ALREADY_SERVED, NEWER_FORMAT, NOT_A_STORE, CONFLICT, DAMAGED = 3, 6, 8, 11, 12
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server of one worker, with one bucket."""
+    with serving(tmp_path / "store", "--workers", "1", "--buckets", "bucket") as process:
+        yield process
 
 
 @pytest.fixture
@@ -163,6 +171,15 @@ def test_a_torn_copy_is_made_again(server: ServerProcess, backed_up: Path) -> No
     os.truncate(blob_of(backed_up), 100_000)
     assert anys3("backup", server.directory, backed_up).returncode == 0
     assert embedded.scrub(backed_up).is_clean
+
+
+def test_a_damaged_index_takes_no_good_ones_place(server: ServerProcess, backed_up: Path) -> None:
+    server.stop()
+    data = server.directory / "index" / "data.mdb"
+    flip(data, data.read_bytes().rindex(b"small") + 40)
+    done = anys3("backup", server.directory, backed_up)
+    assert (done.returncode, "no backup was made" in done.stderr) == (DAMAGED, True)
+    assert keys(backed_up) == ["blob", "small"]
 
 
 # --- refusals -----------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,11 @@ from anys3.store import embedded
 from anys3.store.embedded import device
 from anys3.store.embedded.backup import backup
 from tests.backup import planted
-from tests.backup.conftest import anys3
+from tests.backup.conftest import PATIENCE_S, anys3, wait_for
 from tests.backup.load import BUCKET, Load, content, violations
 from tests.processes import ServerProcess, serving
 
 RUNS = 3
-PATIENCE_S = 20.0
 
 
 def backup_under_load(server: ServerProcess, destination: Path) -> list[str]:
@@ -43,13 +41,6 @@ def opened(destination: Path, before: dict[int, tuple[int, int]], after: dict[in
     with serving(destination) as restored:
         found = violations(restored.s3, before, after)
     return found + [str(one) for one in (*report.damaged, *report.missing, *report.orphans)]
-
-
-def wait_for(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
-    limit = time.monotonic() + patience_s
-    while not (holds := condition()) and time.monotonic() < limit:
-        time.sleep(0.02)
-    return holds
 
 
 def test_every_backup_under_load_is_one_moment(server: ServerProcess, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ import pytest
 from anys3.server import doctor, doctor_machine, tls
 from anys3.server.findings import Finding, Level
 from anys3.store import embedded
-from tests.backup.conftest import anys3
+from anys3.store.embedded.examining import examine
+from tests.backup.conftest import anys3, wait_for
 from tests.processes import ServerProcess, serving
 
 NEWER_FORMAT, NOT_A_STORE, UNHEALTHY = 6, 8, 13
@@ -109,6 +110,17 @@ def test_a_file_of_another_user_is_told(store: Path) -> None:
         "problem",
         True,
     )
+
+
+@as_root
+def test_a_store_that_this_user_cannot_read_is_told(store: Path) -> None:
+    text = (
+        "import os, sys; from anys3.cli import doctor, main; from anys3.server import doctor as _\n"
+        f"os.setuid(12345); sys.exit(main(['doctor', {str(store)!r}, '--json']))"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert (finding["id"], finding["level"], done.returncode) == ("readable", "problem", UNHEALTHY)
 
 
 # --- the machine --------------------------------------------------------------------------------------
@@ -303,6 +315,7 @@ def test_the_end_of_a_relaxed_server_is_told(
     relaxed: ServerProcess, then: Callable[[Path], None], level: Level
 ) -> None:
     relaxed.kill()
+    wait_for(lambda: not examine(relaxed.directory).is_served)  # its worker, too, has ended
     then(relaxed.directory)
     assert findings(relaxed.directory)["relaxed"].level == level
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -47,7 +48,8 @@ def _show(finding: Finding) -> None:
 def _of_directory(directory: Path, arguments: argparse.Namespace) -> Iterator[Finding]:
     from anys3.server import doctor
 
-    require_store(directory)
+    with contextlib.suppress(PermissionError):  # then it is a finding
+        require_store(directory)
     with refusing(directory):
         yield from doctor.of_directory(directory, time.time_ns() / 1e9, arguments.tls_cert)
 

@@ -21,7 +21,14 @@ _FAR_BACKWARDS_S = 900.0
 
 def of_directory(directory: Path, now_s: float, tls_cert: Path | None) -> Iterator[Finding]:
     """Yield what there is to say of a store, as it is found. Raises NewerFormat, NotAStore, OSError."""
-    found = examine(directory)
+    try:
+        found = examine(directory)
+    except PermissionError as error:
+        yield Finding(
+            "readable", "problem", f"this user can't read {error.filename}",
+            "run it as the user that runs the server, and check the owner and mode of the directory",
+        )  # fmt: skip
+        return
     yield Finding(
         "format", "ok",
         f"{directory} is an anys3 store of format {found.format}; this version writes {found.known_format}",

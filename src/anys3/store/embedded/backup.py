@@ -17,14 +17,15 @@ from pathlib import Path
 
 import lmdb
 
-from anys3.store.embedded import device, recovery
+from anys3.store.embedded import copying, device, recovery
 from anys3.store.embedded import directory as layout
-from anys3.store.embedded.blobs import BLOCK, FOOTER, MAGIC, VERSION
+from anys3.store.embedded.blobs import BLOCK
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.destination import Destination, Moment, NotABackup
-from anys3.store.embedded.findings import Damage
+from anys3.store.embedded.findings import Damage, ScrubReport
 from anys3.store.embedded.format import BLOB, INLINE, Reference, crc32, pack_id
 from anys3.store.embedded.index import Index, translate
+from anys3.store.embedded.inspecting import inspect
 from anys3.store.embedded.naming import Named, Naming
 from anys3.store.interface import Corrupt, StoreFull, Unavailable
 
@@ -102,6 +103,7 @@ class Backup:
         """Make the backup. `beside` are files of the store's directory to be copied with it."""
         mark = (self._source / "format").read_bytes()
         with _Pinned(self._source) as index:
+            self._inspect(index)
             self._copy_index(index)
             moment = self._look()
             self._destination.check_later(moment)
@@ -113,6 +115,18 @@ class Backup:
         self._destination.switch(moment, mark)
         self._remove_unnamed()
         return self.report
+
+    def _inspect(self, index: Index) -> None:
+        """Raise Corrupt if a page is damaged: such an index takes no good one's place, and could end LMDB."""
+        report = ScrubReport()
+        inspect(
+            index.env,
+            self._source,
+            report,
+            lambda now: self._progress("reading the index", now.done, now.total),
+        )
+        if report.damaged:
+            raise Corrupt(f"the index of {self._source} is damaged: {report.damaged[0].reason}")
 
     def _copy_index(self, index: Index) -> None:
         used = (index.env.info()["last_pgno"] + 1) * index.env.stat()["psize"]
@@ -172,7 +186,7 @@ class Backup:
 
     def _is_kept(self, reference: Reference, old: Index | None) -> bool:
         """Tell whether the destination has a blob; one that the last backup does not name may be replaced."""
-        found = _summary(self._path(reference.id))
+        found = copying.summary(self._path(reference.id))
         if found == (reference.size, reference.crc):
             return True
         if found is not None and old is not None:
@@ -185,7 +199,7 @@ class Backup:
         return False
 
     def _path(self, blob_id: int) -> Path:
-        return _path(self._destination.path, blob_id)
+        return copying.path(self._destination.path, blob_id)
 
     def _require_room(self, needed: int) -> None:
         device_now = os.statvfs(self._destination.path)
@@ -222,7 +236,7 @@ class Backup:
 
     def _copy_blob(self, reference: Reference) -> None:
         """Copy and verify one blob. A damaged one is copied as it is: its other blocks can still be read."""
-        source = _path(self._source, reference.id)
+        source = copying.path(self._source, reference.id)
         new = self._destination.work / f"{reference.id:016x}"
         try:
             reading = device.open_to_read(source)
@@ -267,7 +281,7 @@ class Backup:
             with self._lock:
                 self._done += content
                 self.report.bytes += 0 if self._is_linked else got
-        return _judge(reference, sums, trailer)
+        return copying.judge(reference, sums, trailer)
 
     def _fail(self, reference: Reference, reason: str, *, is_missing: bool) -> None:
         with self._lock:
@@ -310,7 +324,7 @@ class Backup:
         try:
             for folder in sorted((self._destination.path / "blobs").iterdir()):
                 with index.env.begin() as txn:
-                    for file in sorted(folder.iterdir()):
+                    for file in sorted(folder.glob("[0-9a-f]" * 16)):
                         if index.rows.blobs.get(txn, pack_id(int(file.name, 16))) is None:
                             file.unlink()
                             self.report.removed += 1
@@ -339,45 +353,6 @@ class _Pinned:
     def __exit__(self, *_: object) -> None:
         self._control.close()
         self._index.close()
-
-
-def _path(store: Path, blob_id: int) -> Path:
-    return store / "blobs" / f"{blob_id & 0xFF:02x}" / f"{blob_id:016x}"
-
-
-def _summary(file: Path) -> tuple[int, int] | None:
-    """Return size and checksum of what a blob's trailer describes; None for none, or a damaged one."""
-    try:
-        descriptor = device.open_to_read(file)
-    except FileNotFoundError:
-        return None
-    try:
-        length = os.fstat(descriptor).st_size
-        footer = bytearray(FOOTER.size)
-        if length < FOOTER.size or device.read_at(descriptor, memoryview(footer), length - FOOTER.size) < 1:
-            return None
-        magic, _, _, _, size, crc = FOOTER.unpack(footer)
-        table = bytearray(4 * -(-size // BLOCK)) if magic == MAGIC and size < length else b""
-        if not table or size + len(table) + FOOTER.size != length:
-            return None
-        device.read_at(descriptor, memoryview(table), size)
-        return (size, crc) if crc32(table) == crc else None
-    finally:
-        os.close(descriptor)
-
-
-def _judge(reference: Reference, sums: list[int], trailer: bytes) -> str:
-    """Return what is wrong with a blob of these blocks and this trailer, "" if nothing is."""
-    table = b"".join(one.to_bytes(4, "big") for one in sums)
-    expected = FOOTER.pack(MAGIC, VERSION, 0, BLOCK, reference.size, reference.crc)
-    if len(trailer) != len(table) + len(expected):
-        return f"blob {reference.id} has another size than its row says"
-    if trailer[len(table) :] != expected or crc32(trailer[: len(table)]) != reference.crc:
-        return f"blob {reference.id} has a damaged trailer"
-    wrong = [n for n in range(len(sums)) if table[4 * n : 4 * n + 4] != trailer[4 * n : 4 * n + 4]]
-    if wrong:
-        return f"blob {reference.id} is damaged between {wrong[0] * BLOCK} and {(wrong[0] + 1) * BLOCK}"
-    return ""
 
 
 def backup(

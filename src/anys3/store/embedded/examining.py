@@ -220,7 +220,7 @@ def _look_for_orphans(env: Any, path: Path, found: Examination, deadline: float)
     for folder in sorted((path / "blobs").glob("??")):
         if time.monotonic() > deadline:
             return
-        names = sorted(file.name for file in folder.iterdir())
+        names = sorted(file.name for file in folder.glob("[0-9a-f]" * 16))
         # A writer's name goes only after its row is there, so it is looked for first.
         waiting = {file.name for file in path.glob("incoming/*/*")}
         with env.begin() as txn:
