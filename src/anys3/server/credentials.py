@@ -12,6 +12,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from anys3.store.interface import Store
 
 FILE_NAME = "credentials"
+_HALF_MADE = ".credentials-"
+_AT_WORK_S = 60.0
+"""A file of that age has no writer any more: `anys3 key rotate` may be at work beside a start."""
 ROOT_NAME = "root"
 MIN_ID_LENGTH = 3
 MAX_ID_LENGTH = 128
@@ -182,7 +186,7 @@ def write_file(directory: Path, pair: KeyPair, region: str) -> Path:
         if path.read_text("utf-8") == text:
             return path
     # mkstemp makes the file 0600 before there is anything in it.
-    descriptor, temporary = tempfile.mkstemp(prefix=".credentials-", dir=directory)
+    descriptor, temporary = tempfile.mkstemp(prefix=_HALF_MADE, dir=directory)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
@@ -193,6 +197,14 @@ def write_file(directory: Path, pair: KeyPair, region: str) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
+
+
+def remove_half_made(directory: Path) -> None:
+    """Remove the copies of a secret whose writer was killed before it could name them: they are a minute old."""
+    for left in directory.glob(_HALF_MADE + "*"):
+        with contextlib.suppress(FileNotFoundError):
+            if left.stat().st_mtime < time.time() - _AT_WORK_S:
+                left.unlink()
 
 
 def rewrite_file(directory: Path, pair: KeyPair) -> Path:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from anys3.server.credentials import check_file
+from anys3.server.credentials import check_file, remove_half_made
 from anys3.server.refusals import Exit, Refusal
 from anys3.store import embedded
 from anys3.store.embedded import directory as layout
@@ -63,6 +63,7 @@ def take(directory: Path) -> embedded.DirectoryLock:
         lock = _lock(directory)
         try:
             embedded.recover(directory)
+            remove_half_made(directory)
         except BaseException:
             lock.close()
             raise

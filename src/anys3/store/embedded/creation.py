@@ -34,10 +34,20 @@ def make_index(directory: Path) -> None:
             device.sync_file(descriptor)
         finally:
             os.close(descriptor)
-        with contextlib.suppress(FileExistsError):  # another process was faster, and may use its own already
-            os.link(new / FILE, made)
+        _name(new / FILE, made)
     finally:
         (new / FILE).unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             new.rmdir()
     device.sync_directory(directory)
+
+
+def _name(new: Path, made: Path) -> None:
+    """Give the file its name, unless another process was faster, and may use its own already."""
+    try:
+        os.link(new, made)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:  # a start has removed ours, having one
+        if not made.exists():
+            raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,19 @@ def recover(path: str | Path) -> None:
             _remove_orphans(index, directory)
         checkpoints.forget(directory)
         checkpoints.note_boot(directory)
+        _remove_half_made(directory)
     except OSError as error:
         raise layout.explain(error, directory) from error
     finally:
         index.close()
+
+
+def _remove_half_made(directory: Path) -> None:
+    """Remove files that were to get their name when they were whole, and whose process was killed before."""
+    for left in directory.glob("new-checkpoint-*"):
+        left.unlink()
+    for left in (directory / "index").glob("new-*"):
+        shutil.rmtree(left)
 
 
 def prepare_guest(path: Path) -> None:
