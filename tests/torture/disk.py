@@ -96,7 +96,7 @@ def _files(path: Path, named: Named) -> list[str]:
 
 def _strangers(path: Path) -> list[str]:
     """Name files that were to be renamed or removed at once, and that a kill left half-made."""
-    passing = re.compile(r"[.].*|new-.*|.*[.]new")
+    passing = re.compile(r"[.](?!credentials-).*|new-.*|.*[.]new")  # (those go when they are a minute old)
     found = [file for folder in (path, path / "index") for file in folder.iterdir()]
     names = sorted(file.name for file in found if passing.fullmatch(file.name))
     return [f"left in the directory: {names}"] if names else []

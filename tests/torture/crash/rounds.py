@@ -87,6 +87,7 @@ class Rounds:
     ) -> None:
         """`mode` is the durability, `changes` are further `--with`s of the server: planted bugs."""
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self.mode = mode
         self.seed = seed
         self.tally = Tally()

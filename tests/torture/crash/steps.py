@@ -130,6 +130,7 @@ SEAMS = (
     # the first start of all
     Seam("store marked", "directory:_mark", "before after", "first"),
     Seam("store laid out", "directory:lay_out", "before after", "first"),
+    Seam("index made", "creation:os.link", "before after", "first"),
     Seam("counting begun", "index:Index._begin_counting", "before after", "first"),
     Seam("root key settled", "anys3.server.credentials:settle_root_key", "before after", "first"),
     Seam("credentials replaced", "anys3.server.credentials:Path.replace", "before after", "first"),
