@@ -56,6 +56,8 @@ class Connections:
         self.date = DateLine()
         self._view = memoryview(bytearray(limits.receive_buffer))
         self._waiting: deque[HttpProtocol] = deque()
+        self.flowing = asyncio.Semaphore(limits.flowing_max)
+        """For contents that no thread sends: taken to begin, given back when their client takes no more."""
         self._slots = limits.transfers_max
         self._pool = ThreadPoolExecutor(limits.transfers_max + _POOL_THREADS, "anys3-transfer")
 

@@ -29,6 +29,8 @@ class Limits:
     """A connection that has waited that long for its request makes room for a new one, if all are taken."""
     transfers_max: int = 16
     """Threads that may own the socket of a large body or content at one time."""
+    flowing_max: int = 64
+    """Contents that the loop sends, each with a buffer, and whose clients take them at present."""
     receive_buffer: int = 240 * KIB
     """A piece of a body that was read is less than what `platform.keep_large_buffers_apart` sets apart."""
     header_timeout_s: float = 20.0

@@ -95,12 +95,14 @@ class HttpProtocol(asyncio.BufferedProtocol):
         "connections",
         "held",
         "is_lost",
+        "reading",
     )
 
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
         self.is_lost = False
         self.held = 0
+        self.reading = 0
         self._handle = connections.app.handle
         self._new_id = connections.app.new_request_id
         self._date = connections.date
@@ -769,7 +771,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         for request, _ in self._queue:
             held += _MESSAGE_WEIGHT + (request.body.held if request.body is not incoming else 0)
         if self._writes_wait_since is not None:
-            held += self._transport.get_write_buffer_size()
+            held += self._transport.get_write_buffer_size() + self.reading
         self._hold(held)
 
     def _hold(self, held: int) -> None:
@@ -922,6 +924,11 @@ class HttpProtocol(asyncio.BufferedProtocol):
         """Give bytes to the transport."""
         if not self.is_lost:
             self._transport.write(data)
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the client takes no more at present."""
+        return self._writes_wait_since is not None
 
     async def drained(self, *, to_the_last_byte: bool) -> None:
         """Wait until the transport wants more, or holds nothing at all."""

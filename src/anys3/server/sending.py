@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from anys3.server.bodies import EMPTY
 from anys3.server.connections import Connections
 from anys3.server.handover import Transfer, duplicate
 from anys3.store.beside import step_back
+from anys3.store.buffers import BUFFER
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BODILESS = frozenset((204, 304))
@@ -51,6 +53,12 @@ class Sink(Protocol):
 
     connections: Connections
     is_lost: bool
+    reading: int
+    """Bytes of memory that reading a content takes; only `send_content` sets it."""
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the client takes no more at present."""
 
     def fileno(self) -> int | None:
         """Return the descriptor that a thread may write to; None if the bytes must go through the loop."""
@@ -103,7 +111,27 @@ async def send_content(sink: Sink, head: bytes, content: Content) -> None:
 
 
 async def _send_through_loop(sink: Sink, head: bytes, content: Content) -> None:
-    """Read blocks in the pool and write them with the transport's flow control."""
+    """Read blocks in the pool and write them with the transport's flow control.
+
+    Few begin at a time, since each holds a buffer from its first block on. One that stalls makes way for
+    others, and what it holds counts in the budget of the worker.
+    """
+    flowing = sink.connections.flowing
+    await flowing.acquire()
+    place = ExitStack()
+    place.callback(flowing.release)
+    with place:
+        sink.reading = min(content.length, BUFFER) + _PIECE
+        try:
+            await _read_and_write(sink, head, content, place.close)
+        finally:
+            sink.reading = 0
+
+
+async def _read_and_write(sink: Sink, head: bytes, content: Content, make_way: Callable[[], None]) -> None:
+    """Write the content piece by piece; call `make_way` when the client does not take it at once."""
+    if sink.is_lost:
+        raise ConnectionAbortedError
     rest = content.length
     pieces = _pieces(content.blocks())
     try:
@@ -120,6 +148,8 @@ async def _send_through_loop(sink: Sink, head: bytes, content: Content) -> None:
         if sink.is_lost:
             raise ConnectionAbortedError
         sink.write(piece)
+        if sink.is_stalled:
+            make_way()
         await sink.drained(to_the_last_byte=False)
         piece = await sink.connections.in_pool(lambda: next(pieces, b""))
     if rest:
