@@ -135,6 +135,18 @@ def test_links_share_the_files_with_the_store(server: ServerProcess, tmp_path: P
     assert blob_of(tmp_path / "backup").samefile(blob_of(server.directory))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_what_root_makes_belongs_to_the_owner_of_the_store(server: ServerProcess, tmp_path: Path) -> None:
+    put(server, "blob", content(0, 1))
+    server.stop()
+    for path in (server.directory, *server.directory.rglob("*")):
+        os.chown(path, 12345, 12345)
+    codes = [anys3("backup", server.directory, tmp_path / "backup").returncode for _ in range(2)]
+    made = (tmp_path / "backup", *(tmp_path / "backup").rglob("*"))
+    made = (*made, *server.directory.rglob("*"))  # nor is anything of the store root's now
+    assert (codes, {path.stat().st_uid for path in made}) == ([0, 0], {12345})
+
+
 # --- damage -------------------------------------------------------------------------------------------
 
 

@@ -172,13 +172,10 @@ class Destination:
     def _hand_over(self) -> None:
         """Give all but the blobs to the store's owner, if root makes the backup of another's store."""
         if self._owner is not None:
-            for one in (
-                self.path,
-                *self.path.glob("*"),
-                *self.path.glob("index/*"),
-                *self.path.glob("blobs/*"),
-            ):
-                os.chown(one, *self._owner)
+            for pattern in ("*", "index/*", "incoming/*", "blobs/*"):
+                for one in self.path.glob(pattern):
+                    os.chown(one, *self._owner)
+            os.chown(self.path, *self._owner)
 
     def switch(self, moment: Moment, mark: bytes) -> None:
         """Make the new index the backup's: everything that it names must be on the device. Atomic.
