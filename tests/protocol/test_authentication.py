@@ -335,6 +335,22 @@ def test_whatever_stands_for_the_signature_no_other_than_the_right_one_passes(si
         prove(request)
 
 
+@pytest.mark.known_mistake(13)
+@pytest.mark.parametrize("at", range(64))
+def test_a_signature_that_is_right_but_for_one_digit_is_refused(at: int) -> None:
+    """RustFS GHSA-3p3x: what was compared ended at the first difference, or before the end."""
+    request = signed(v4(), "GET", "http://s3.test/b/k")
+    right = request.headers[b"authorization"]
+    head, digits = right[:-64], right[-64:]
+    other = b"0" if digits[at : at + 1] != b"0" else b"1"
+    request.headers[b"authorization"] = head + digits[:at] + other + digits[at + 1 :]
+    assert refusal(request).code == "SignatureDoesNotMatch"
+    request.headers[b"authorization"] = head + digits[:at]
+    assert refusal(request).code == "SignatureDoesNotMatch"
+    request.headers[b"authorization"] = right
+    prove(request)
+
+
 @pytest.mark.requirement("AUTH-05", "AUTH-06", "AUTH-09")
 def test_a_wrong_signature_an_unknown_key_and_a_wrong_clock_are_refused_every_time() -> None:
     request = signed(v4(), "GET", "http://s3.test/b/k")

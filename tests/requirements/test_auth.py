@@ -473,7 +473,16 @@ def test_the_region_and_its_alias_are_accepted_and_no_other(new_name: Callable[[
 def test_a_wrong_signature_is_compared_in_full(s3: RawClient) -> None:
     """RustFS GHSA-3p3x: secrets were compared until the first difference."""
     digest = hashlib.sha256(b"").hexdigest()
-    assert bent(s3, "/", lambda line: line[:-64] + digest).verdict == (403, "SignatureDoesNotMatch")
+    wrong = [
+        lambda line: line[:-64] + digest,
+        lambda line: line[:-64],
+        *(lambda line, size=size: line[:-size] for size in (1, 32, 56, 63)),
+        *(
+            lambda line, at=at: line[:at] + ("0" if line[at] != "0" else "1") + line[at:][1:]
+            for at in range(-64, 0)
+        ),
+    ]
+    assert {bent(s3, "/", bend).verdict for bend in wrong} == {(403, "SignatureDoesNotMatch")}
 
 
 @pytest.fixture(scope="module")
