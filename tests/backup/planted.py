@@ -67,6 +67,30 @@ def names_not_synced(patch: Patch) -> None:
     patch(Backup, "_sync", lambda _: None)
 
 
+def format_first() -> None:
+    """A first backup gets its file `format` before its contents."""
+    take = Destination.take
+
+    def early(self: Destination) -> None:
+        take(self)
+        self.write("format", (Path(self._source) / "format").read_bytes())
+
+    Destination.take = early  # type: ignore[method-assign]
+
+
+def removes_first() -> None:
+    """What only the last backup names goes before the new index is there, and then the process dies."""
+
+    def sync(self: Backup) -> None:
+        kept = {file.name for file in (self._source / "blobs").glob("??/*")}
+        for file in (self._destination.path / "blobs").glob("??/*"):
+            if file.name not in kept:
+                file.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Backup._sync = sync  # type: ignore[method-assign]
+
+
 def dies_at(step: str) -> None:
     """Kill this process at its n-th change of a file: a rename, a removal, a sync of a file or a directory."""
     left = [int(step)]

@@ -13,6 +13,7 @@ from anys3.store import embedded
 from anys3.store.embedded.backup import backup
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.examining import examine
+from anys3.store.interface import StoreError
 from tests.backup.conftest import anys3
 from tests.backup.load import BUCKET, content
 from tests.processes import ServerProcess, serving
@@ -49,10 +50,11 @@ def put(server: ServerProcess, *keys: str, version: int = 1) -> None:
         assert server.s3.request("PUT", f"{BUCKET}/{key}", body=content(0, version)).status == 200
 
 
-def killed_backup(server: ServerProcess, destination: Path, step: int) -> int:
+def killed_backup(server: ServerProcess, destination: Path, step: int, *planted: str) -> int:
     """Run a backup that kills itself at a step, and return its exit code."""
-    done = anys3("backup", server.directory, destination, entry=entry(f"tests.backup.planted:dies_at={step}"))
-    return done.returncode
+    changes = (f"dies_at={step}", *planted)
+    how = entry(*(f"tests.backup.planted:{change}" for change in changes))
+    return anys3("backup", server.directory, destination, entry=how).returncode
 
 
 def state(destination: Path) -> tuple[str, ...] | str:
@@ -68,8 +70,8 @@ async def keys(destination: Path) -> list[str]:
     """Return what the bucket holds."""
     store = embedded.open_store(destination, is_server=False)
     try:
-        (bucket,) = await store.buckets()
-        return [key.decode() for key, _ in (await store.list(bucket, b"", b"", b"", 10)).rows]
+        pages = [await store.list(bucket, b"", b"", b"", 10) for bucket in await store.buckets()]
+        return [key.decode() for page in pages for key, _ in page.rows]
     finally:
         await store.close()
 
@@ -112,6 +114,25 @@ def test_the_steps_reach_from_the_earlier_backup_to_the_new_one(
         codes.append(killed_backup(server, place, step))
         states.append(state(place))
     assert (codes, states[0], states[2]) == ([KILLED, KILLED, 0], ("a", "b", "c"), ("b", "c", "d"))
+
+
+def test_a_planted_mark_before_the_contents_is_found_out(server: ServerProcess, tmp_path: Path) -> None:
+    place = tmp_path / "backup"
+    assert killed_backup(server, place, 25, "format_first") == KILLED
+    try:
+        found = state(place)
+    except StoreError as error:
+        found = str(error)
+    assert found not in ("refused", WHOLE)
+
+
+def test_a_planted_removal_before_the_switch_is_found_out(
+    server: ServerProcess, earlier: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "backup"
+    shutil.copytree(earlier, place)
+    assert killed_backup(server, place, 1000, "removes_first") == KILLED
+    assert state(place) not in (("a", "b", "c"), WHOLE)
 
 
 def test_a_killed_backup_pins_nothing(server: ServerProcess, tmp_path: Path) -> None:
