@@ -33,6 +33,8 @@ from anys3.store.interface import Corrupt, StoreError, StoreFull, Unavailable
 TIB = 1 << 40
 _MAP_SIZES = (4 * TIB, TIB, TIB // 16, TIB // 1024)
 _COUNTERS = b"counters"
+_MADE = "made"
+"""The file beside LMDB's that says that there was an index."""
 _ATTEMPTS = 20
 _FIRST_PAGES = 64
 """More than an index has before its first counters."""
@@ -113,12 +115,13 @@ class Index:
         else:
             with self.env.begin() as txn:
                 raw = txn.get(_COUNTERS, db=meta)
-        if raw is None and (self.env.info()["last_pgno"] > _FIRST_PAGES or self._has_blobs()):
+        if raw is None and (self.env.info()["last_pgno"] > _FIRST_PAGES or self._was_used()):
             raise Corrupt("the index lost its counters, or all that it held")
         return raw is None
 
-    def _has_blobs(self) -> bool:
-        return any((self.path / "blobs").glob("??/*"))
+    def _was_used(self) -> bool:
+        """Tell whether an index was made here before: an empty or missing file is not a new store then."""
+        return (self.path / "index" / _MADE).exists() or any((self.path / "blobs").glob("??/*"))
 
     def _open_table(self, name: str, *, is_new: bool) -> Any:
         """Open a table. Only a new index gets one: what is missing from another one was damaged."""
@@ -136,6 +139,7 @@ class Index:
                 if raw is None:
                     self.put_counters(txn, Counters(FORMAT, 0, 1, 1, 1, FORMAT))
                     raw = txn.get(_COUNTERS, db=self.meta)
+        (self.path / "index" / _MADE).touch(0o600)
         # LMDB syncs its file, but not the name of it. (At each start: the first may have been cut short.)
         device.sync_directory(self.path / "index")
         oldest = self._verified_counters(raw).oldest
