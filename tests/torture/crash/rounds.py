@@ -139,7 +139,6 @@ class Rounds:
     def kill_worker_at(self, name: str, times: int = 1, operations: int = OPERATIONS) -> None:
         """Kill the one process that reaches a step; the others go on, and are what is asked then."""
         self._kill_at(STEPS[name], times, ALONE, operations)
-        self._wait_for_workers()
         self.compare(f"a worker's kill at {name!r} ({times})")
 
     def kill_command_at(self, name: str) -> None:
@@ -168,10 +167,10 @@ class Rounds:
         with self._working():
             for _ in range(count):
                 time.sleep(self.random.uniform(0.0, most_s))
-                if workers := self.server.workers():
-                    os.kill(self.random.choice(workers), signal.SIGKILL)
-                    self.tally.kills["one worker at random"] += 1
-                self._wait_for_workers()
+                workers = self.server.workers()
+                os.kill(self.random.choice(workers), signal.SIGKILL)
+                self.tally.kills["one worker at random"] += 1
+                self._wait_for_successor(workers)
         self.compare("kills of single workers")
 
     def kill_start_at(self, name: str, times: int = 1) -> None:
@@ -227,6 +226,7 @@ class Rounds:
             self.workload.join()
 
     def _kill_at(self, step: Step, times: int, whom: int, operations: int) -> None:
+        workers = self.server.workers()
         self.plan.arm(step.number, times, whom)
         more = [weights for words, weights in FOCUS.items() if step.name.startswith(words)]
         self.workload.weights = {**self._weights, **(more[0] if more else {})}
@@ -237,7 +237,7 @@ class Rounds:
         if step.seam.mode == "relaxed" or step.name.startswith(("outbox", "freed", "incoming", "group")):
             self._wait_until(lambda: self.plan.ended, 2.0)  # what is done in the background
         if whom == ALONE and self.plan.ended:
-            self._wait_for_workers()
+            self._wait_for_successor(workers)
         self.workload.stop()
         self.workload.join()
         self._count(step)
@@ -265,10 +265,14 @@ class Rounds:
         self.server.start()
         self.tally.restarts += 1
 
-    def _wait_for_workers(self) -> None:
-        """Wait until the supervisor has as many workers as it should, and they answer."""
-        count = int(self.server.options[-1])
-        self._wait_until(lambda: len(self.server.workers()) >= count, 15.0)
+    def _wait_for_successor(self, before: list[int]) -> None:
+        """Wait until the supervisor has buried a worker and started another."""
+
+        def is_complete() -> bool:
+            now = self.server.workers()
+            return len(now) == len(before) and now != before
+
+        self._wait_until(is_complete, 20.0)
 
     def _wait_until(self, holds: object, most_s: float) -> None:
         assert callable(holds)
