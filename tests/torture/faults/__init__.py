@@ -100,12 +100,14 @@ def _rest(folder: Path, plan: Plan, tally: Tally, *, is_long: bool) -> None:
         ("clock", lambda server: clock.run(server, plan)),
         ("descriptors", fleet.no_descriptors),
         ("accept", lambda server: fleet.refused_accepts(server, plan)),
+        ("what a failed sync left", lambda server: fleet.mended_meta_pages(server, plan)),
         ("a failed meta page, one process", lambda server: fleet.failed_meta_page_alone(server, plan)),
     ]
     workers: list[tuple[str, Callable[[ServerProcess], list[str]]]] = [
         ("killed workers", lambda server: fleet.killed_workers(server, 3, 20 if is_long else 3)),
         ("workers that can't start", lambda server: fleet.crash_loop(server, plan, 3)),
         ("failed meta pages", lambda server: fleet.failed_meta_page(server, plan, 3, 8 if is_long else 1)),
+        ("supervisor without descriptors", lambda server: fleet.supervisor_without_descriptors(server, 3)),
         ("killed supervisor", fleet.killed_supervisor),
     ]
     relaxed = [("checkpoints", lambda server: fleet.relaxed_checkpoints(server, plan))]

@@ -251,6 +251,35 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def supervisor_without_descriptors(server: ServerProcess, count: int) -> list[str]:
+    """A supervisor that can't start a worker now tries again; it does not end."""
+    usual = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    begun = len(log_of(server))
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (3, usual[1]))
+    victim = min(workers_of(server))
+    os.kill(victim, signal.SIGKILL)
+    has_tried = wait_until(lambda: "could not be started" in log_of(server)[begun:])
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, usual)
+    is_back = wait_until(lambda: _is_back(server, count, {victim}))
+    said = [] if has_tried else [f"the supervisor did not say that it can't: {log_of(server)[begun:]}"]
+    return said + ([] if is_back else ["no worker was started when there were descriptors again"])
+
+
+def mended_meta_pages(server: ServerProcess, plan: Plan) -> list[str]:
+    """After a commit whose sync failed the meta pages are written and synced before anything else, once."""
+    server.s3.request("PUT", "/mended")
+    plan.set(Rule("sync", "index/data.mdb", errno.EIO, times=1))
+    refused = server.s3.request("PUT", "/mended/k", body=b"0").status
+    plan.clear()
+    syncs = []
+    for number in range(2):
+        before = plan.calls["sync"]
+        server.s3.request("PUT", "/mended/k", body=b"%d" % number)
+        syncs.append(plan.calls["sync"] - before)
+    expected = [503, 2, 1]
+    return [] if [refused, *syncs] == expected else [f"status and syncs {[refused, *syncs]}, not {expected}"]
+
+
 def refused_accepts(server: ServerProcess, plan: Plan) -> list[str]:
     """accept() fails for a while; afterwards everybody gets in."""
     found: list[str] = []

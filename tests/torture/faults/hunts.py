@@ -53,6 +53,7 @@ HUNTS: dict[str, tuple[Hunt, str]] = {
         lambda server, plan: fleet.failed_meta_page_alone(server, plan, SHORT_S),
         "1",
     ),
+    "meta_pages_stay": (fleet.mended_meta_pages, "1"),
     "incoming_file_stays": (_cells("EIO, write of a blob", "PutObject large"), "1"),
     "descriptor_stays": (_cells("EIO, write of a blob", *_LARGE), "1"),
     "full_disk_is_the_clients_fault": (_cells("disk full (ENOSPC)", "PutObject small"), "1"),

@@ -11,7 +11,7 @@ import lmdb
 
 from anys3.server import application, handover, workers
 from anys3.spec.errors import S3Error
-from anys3.store.embedded import blobs, committer, device, reading
+from anys3.store.embedded import blobs, committer, device, metapages, reading
 from anys3.store.interface import StoreError
 
 
@@ -63,6 +63,11 @@ def failed_commit_answered() -> None:
 def unhealthy_server_stays() -> None:
     """A server whose index can't be used any more goes on, and refuses everything for ever."""
     committer.Committer._fail = lambda self, reason: None
+
+
+def meta_pages_stay() -> None:
+    """After a commit that failed the next one is built on meta pages that the device may lack."""
+    metapages.write_back = lambda index: None
 
 
 def incoming_file_stays() -> None:

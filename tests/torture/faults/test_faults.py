@@ -94,6 +94,12 @@ def test_a_server_of_one_process_whose_meta_page_fails_ends_and_says_why(
     assert fleet.failed_meta_page_alone(alone, plan) == []
 
 
+def test_what_a_failed_sync_may_have_left_is_written_again_before_the_next_commit(
+    alone: ServerProcess, plan: Plan
+) -> None:
+    assert fleet.mended_meta_pages(alone, plan) == []
+
+
 def test_without_descriptors_whoever_is_connected_is_served(alone: ServerProcess, plan: Plan) -> None:
     assert fleet.no_descriptors(alone) == []
     assert fleet.refused_accepts(alone, plan) == []
@@ -110,6 +116,7 @@ def test_a_worker_that_is_killed_or_fails_is_replaced_and_nothing_acknowledged_l
     assert fleet.killed_workers(workers, 3, 3) == []
     assert fleet.crash_loop(workers, plan, 3) == []
     assert fleet.failed_meta_page(workers, plan, 3) == []
+    assert fleet.supervisor_without_descriptors(workers, 3) == []
     assert fleet.killed_supervisor(workers) == []
 
 
