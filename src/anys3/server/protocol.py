@@ -36,10 +36,10 @@ _HAND_OVER_MIN = 256 << 10
 _REPEATED_MAX = 100
 _PARTIAL_SLACK = 4096
 _QUEUED_WHEN_TIGHT = 64 << 10
-_PART_MAX = 16 << 10
+_PART_MAX = 8 << 10
 """So many bytes are parsed at a time where they may be heads."""
 _PIECE_WEIGHT = 48
-_AT_ONCE = 8
+_AT_ONCE = 4
 """So many messages of one connection are handled before others have their turn."""
 _MESSAGE_WEIGHT = 1 << 10
 """What a message that waits takes, beside its body."""
@@ -195,8 +195,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._drop(count)
             return
         self._at_once = _AT_ONCE
-        self._is_bulk = is_bulk = count > self.connections.unchecked_max
-        if is_bulk:
+        self._is_bulk = count > self.connections.unchecked_max
+        if count > _PART_MAX:
             self._feed_parts(self._view[:count])
         else:
             self._feed(self._view[:count])

@@ -108,8 +108,17 @@ def header_flood(stage: Stage) -> list[str]:
 
 
 def body_flood(stage: Stage) -> list[str]:
-    """Bodies of strangers, of people with a wrong key and with a right one, all but a byte, all at once."""
-    wrong = []
+    """Bodies of strangers, and of people with a wrong key, all but two bytes, all at once."""
+    return _bodies(stage, [STALLED, _keyed(stage)[0]], 0.9)
+
+
+def keyed_body_flood(stage: Stage) -> list[str]:
+    """The same of people with a key, on fewer connections: each may hold a buffer of the store."""
+    return _bodies(stage, [_keyed(stage)[1]], 0.04)
+
+
+def _keyed(stage: Stage) -> tuple[bytes, bytes]:
+    """Return the heads of a PUT of 1 MiB with a wrong signature, and with a right one."""
     headers = {"host": stage.s3.host}
     signed = stage.s3.sign("PUT", "/bystander/flood", "", headers, b"", "UNSIGNED-PAYLOAD")
     signed["content-length"] = str(MIB)
@@ -117,8 +126,13 @@ def body_flood(stage: Stage) -> list[str]:
     bad = render(
         "PUT", "/bystander/flood", {**signed, "authorization": signed["authorization"][:-4] + "0000"}
     )
-    for head in (STALLED, bad, right):
-        with stage.crowd(0.9) as crowd:
+    return bad, right
+
+
+def _bodies(stage: Stage, heads: list[bytes], part: float) -> list[str]:
+    wrong = []
+    for head in heads:
+        with stage.crowd(part) as crowd:
             crowd.send(head + b"a" * (MIB - 2), seconds=stage.seconds + 10)
             time.sleep(0.5)
             crowd.read()
@@ -304,6 +318,7 @@ ATTACKS: dict[str, Attack] = {
     "slow reader": slow_reader,
     "header flood": header_flood,
     "body flood": body_flood,
+    "body flood with a key": keyed_body_flood,
     "pipelining flood": pipelining_flood,
     "connection flood": connection_flood,
     "bombs": bombs,
