@@ -26,6 +26,7 @@ MODES = ("durable", "relaxed")
 _STORE_KILLS = 40
 """Rounds on one store, after which a new one is begun: what a check reads grows with the states that pile up."""
 
+_TRIES = 4
 _ENOUGH = 20
 """Violations after which a store is left as it is."""
 Round = Callable[[Rounds], None]
@@ -47,7 +48,9 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--record", action="store_true", help="keep the numbers in docs/torture/crash.json")
     parser.add_argument("--seed", type=int, default=1, help="of requests and moments (default: 1)")
     parser.add_argument("--lanes", type=int, default=2, help="stores at once (default: 2)")
-    parser.add_argument("--folder", type=Path, help="for the stores, kept (default: a temporary one)")
+    parser.add_argument(
+        "--folder", type=Path, help="for the stores: one with a violation stays (default: a temporary one)"
+    )
     options = parser.parse_args(arguments)
     kills = options.kills or (1000 if options.long else 50)
     print(f"crash: {kills} kills on {options.lanes} stores at once, seed {options.seed}", flush=True)
@@ -176,15 +179,28 @@ def _later(mode: str) -> list[Step]:
 
 
 def _at(name: str, phase: str, times: int, *, is_worker: bool) -> Round:
-    if phase == "guest":
-        return lambda rounds: rounds.kill_command_at(name)
-    if phase == "start":
-        return lambda rounds: rounds.kill_start_at(name, times)
-    if phase == "stop":
-        return lambda rounds: rounds.kill_stop_at(name, times)
-    if is_worker:
-        return lambda rounds: rounds.kill_worker_at(name, times)
-    return lambda rounds: rounds.kill_at(name, times)
+    """Return the round that kills at a step; if nobody comes there, it is tried again."""
+
+    def once(rounds: Rounds) -> None:
+        if phase == "guest":
+            rounds.kill_command_at(name)
+        elif phase == "start":
+            rounds.kill_start_at(name, times)
+        elif phase == "stop":
+            rounds.kill_stop_at(name, times)
+        elif is_worker:
+            rounds.kill_worker_at(name, times)
+        else:
+            rounds.kill_at(name, times)
+
+    def until_reached(rounds: Rounds) -> None:
+        before = rounds.tally.kills[name]
+        for _ in range(_TRIES if times == 1 else 1):
+            once(rounds)
+            if rounds.tally.kills[name] > before or rounds.tally.violations:
+                return
+
+    return until_reached
 
 
 def find(planted: Planted, folder: Path, seed: str, tries: int = 8) -> str:

@@ -240,6 +240,8 @@ class Rounds:
             self._wait_for_successor(workers)
         self.workload.stop()
         self.workload.join()
+        if whom == GROUP and not self.plan.ended:
+            self.tally.kills["at random"] += 1
         self._count(step)
         if whom == GROUP:
             self.server.kill()
