@@ -27,6 +27,8 @@ from anys3.store.embedded.format import FORMAT
 from anys3.store.interface import StoreError, StoreFull, Unavailable
 
 _MARK = re.compile(r"anys3 store, format (\d+)\n")
+NO_ROOM = ("No space left", "File too large", "quota exceeded")
+"""What the system says where there is no room; LMDB passes on only the words."""
 # What may lie in a directory that is not a store yet: our own first steps, and a fresh ext4's own.
 _HARMLESS = {"lock", "control", "format.new", "lost+found"}
 
@@ -72,6 +74,8 @@ def prepare(path: Path) -> None:
             lay_out(path)
             creation.make_index(path / "index")
     except lmdb.Error as error:
+        if any(words in str(error) for words in NO_ROOM):
+            raise StoreFull(f"no room left for {path}: {error}") from error
         raise Unavailable(f"cannot make the index in {path}: {error}") from error
     except OSError as error:
         raise explain(error, path) from error

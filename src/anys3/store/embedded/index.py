@@ -207,7 +207,7 @@ def translate(error: BaseException) -> StoreError:
     if isinstance(error, _DAMAGED):
         return Corrupt(f"the index is damaged: {error}")
     text = str(error)
-    if any(words in text for words in ("No space left", "File too large", "quota exceeded")):
+    if any(words in text for words in directory.NO_ROOM):
         return StoreFull(f"no room left for the index: {text}")
     if isinstance(error, lmdb.ReadonlyError) or "Read-only" in text or "Permission denied" in text:
         return directory.ReadOnly(f"cannot write to the index: {text}")
