@@ -270,3 +270,13 @@ def test_an_operator_may_give_whole_rules() -> None:
 def test_a_wrong_operators_rule_says_what_is_wrong(value: object, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         cors.parse_json(json.dumps(value))
+
+
+@pytest.mark.requirement("CORS-06")
+@pytest.mark.known_mistake(18)
+def test_a_preflight_for_more_headers_than_a_request_may_have_is_forbidden() -> None:
+    """Each name is compared with each pattern: a request of 32 KB kept a worker busy for seconds."""
+    wanted = [b"x-amz-%d" % number for number in range(cors.MAX_REQUEST_HEADERS)]
+    allowed = dict(parse_lines(cors.preflight((RULE,), APP, b"GET", b",".join(wanted))))
+    assert allowed[b"Access-Control-Allow-Headers"] == b", ".join(wanted)
+    assert refusal((RULE,), APP, b"GET", b",".join([*wanted, b"x-amz-a"])) == ("AccessForbidden", 403)

@@ -11,6 +11,8 @@ from anys3.protocol.xml import Node, escape, is_representable
 from anys3.spec.errors import S3Error
 
 MAX_RULES = 100
+MAX_REQUEST_HEADERS = 200
+"""Most names that a preflight asks for: no request that has more headers is taken, and each is compared."""
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 
 _METHOD_BYTES = frozenset(method.encode() for method in METHODS)
@@ -224,7 +226,7 @@ def _matching_origin(rule: CorsRule, origin: bytes, method: bytes) -> str | None
 def _allows_headers(rule: CorsRule, wanted: Sequence[bytes]) -> bool:
     patterns = [pattern.lower() for pattern in rule.allowed_headers]
     names = [name.decode("latin-1") for name in wanted]
-    return all(
+    return len(names) <= MAX_REQUEST_HEADERS and all(
         _TOKEN.fullmatch(name) and any(_matches(pattern, name) for pattern in patterns) for name in names
     )
 
