@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "corpus"
-MAX_FILE_BYTES = 40_000
+MAX_FILE_BYTES = 15_000
 """The corpus stays small: a target's file grows no further."""
 
 

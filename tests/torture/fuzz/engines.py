@@ -170,15 +170,3 @@ def by_atheris(name: str, seconds: int, number: int, folder: Path) -> Run:
             f"{name}: exit {ended.returncode}, input {shown}\n{told[-3000:] + ended.stdout.decode()[-3000:]}"
         )
     return run
-
-
-def minimised(name: str, inputs: Sequence[bytes], folder: Path) -> list[bytes]:
-    """Return those of new inputs that reach what the corpus does not, by libFuzzer's own merge."""
-    old, new, out = (folder / f"{name}-{each}" for each in ("old", "new", "out"))
-    for place, content in ((old, []), (new, inputs), (out, corpus.read(name))):
-        place.mkdir(exist_ok=True)
-        for index, one in enumerate(content):
-            (place / f"{'seed' if place is out else 'new'}-{index}").write_bytes(one)
-    command = [sys.executable, "-m", "tests.torture.guided", name, "-merge=1", str(out), str(new)]
-    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300, check=False)
-    return [file.read_bytes() for file in out.iterdir() if not file.name.startswith("seed-")]
