@@ -12,13 +12,15 @@ from pathlib import Path
 from tests.processes import ServerProcess, serving
 from tests.torture import records
 from tests.torture.faults import clock, fleet, hunts
-from tests.torture.faults.clients import Clients
+from tests.torture.faults.clients import Clients, memory_kib
 from tests.torture.faults.ground import OPERATIONS
 from tests.torture.faults.injector import Plan, planning, reason_to_skip
 from tests.torture.faults.matrix import FAULTS, Matrix, Tally
 from tests.torture.server import entry
 
 SHORT_OPERATIONS = 3
+GROWTH_KIB = 20_000
+"""How much more memory a server may have after many rounds of bad clients than after one: its buffers, its threads."""
 EPILOG = """
 System calls of real servers fail by a shim (shim.c, loaded by LD_PRELOAD, built with gcc), as a plan in shared memory
 says; each cell counts that its fault was really met. Under each fault each operation must be answered as it should:
@@ -118,8 +120,12 @@ def _rest(folder: Path, plan: Plan, tally: Tally, *, is_long: bool) -> None:
     rounds = 12 if is_long else 1
     with serving(folder / "clients", "--workers", "1", entry=patient, environment=plan.environment) as server:
         clients = Clients(server)
-        for _ in range(rounds):
+        clients.run()
+        first_kib = memory_kib(server)
+        for _ in range(rounds - 1):
             clients.run()
+        if memory_kib(server) - first_kib > GROWTH_KIB:
+            tally.find("clients", f"{memory_kib(server)} KiB, after the first round {first_kib}")
         tally.cells += clients.tried
         tally.violations += clients.violations
         print(f"  clients: {clients.tried} tried, {len(clients.violations)} found", flush=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.processes import ServerProcess, signed
 from tests.rawclient import RawClient, read_response, render
-from tests.torture.faults.ground import HUGE, SMALL, body
+from tests.torture.faults.ground import HUGE, SMALL, Ground, body
 from tests.torture.faults.matrix import descriptors, left_behind
 
 PATIENCE_S = 30.0
@@ -109,9 +109,15 @@ class Clients:
         self.violations: list[str] = []
         self.s3.request("PUT", "/clients")
         self.s3.request("PUT", "/clients/answer", body=body(ANSWER, "answer"))
-        self.s3.request("PUT", "/clients/small", body=body(SMALL, "small"))
+        self._make_parts()
         self._see_others()
         self.baseline = descriptors(server)
+
+    def _make_parts(self) -> None:
+        """Make an object of a part: whoever reads it keeps it by a pin."""
+        ground = Ground(self.s3, "clients")
+        upload_id, etag = ground.begin("parts", ANSWER)
+        ground.complete("parts", upload_id, etag)
 
     def run(self) -> None:
         """Let clients stall, vanish and half-close at each phase, all at once for each way."""
@@ -170,23 +176,24 @@ class Clients:
 
     def _readers(self) -> None:
         """Clients that ask for a large answer and take none of it, a little, or go."""
-        asked = signed(self.s3, "GET", "/clients/answer")
-        stalled, gone, slow = (self.s3.connect() for _ in range(3))
-        self.tried += 3
-        for connection in (stalled, gone, slow):
-            connection.sendall(asked)
-        gone.recv(65_536)
-        gone.close()
-        self._see_others()
-        with slow:
-            got = _read_slowly(slow)
-        if got[-1000:] != body(ANSWER, "answer")[-1000:]:
-            self.violations.append(f"a slow reader got {len(got)} bytes")
-        with stalled:
-            stalled.settimeout(self._patience_s)
-            time.sleep(2.5)  # longer than the server waits for a byte to be taken
-            if not _ends_early(stalled):
-                self.violations.append("a reader that took nothing was waited for")
+        for key in ("answer", "parts"):
+            asked = signed(self.s3, "GET", f"/clients/{key}")
+            stalled, gone, slow = (self.s3.connect() for _ in range(3))
+            self.tried += 3
+            for connection in (stalled, gone, slow):
+                connection.sendall(asked)
+            gone.recv(65_536)
+            gone.close()
+            self._see_others()
+            with slow:
+                got = _read_slowly(slow)
+            if got[-1000:] != body(ANSWER, key)[-1000:]:
+                self.violations.append(f"a slow reader of {key} got {len(got)} bytes")
+            with stalled:
+                stalled.settimeout(self._patience_s)
+                time.sleep(2.5)  # longer than the server waits for a byte to be taken
+                if not _ends_early(stalled):
+                    self.violations.append(f"a reader of {key} that took nothing was waited for")
 
     def _see_others(self) -> None:
         """Others are served meanwhile."""
@@ -197,11 +204,15 @@ class Clients:
             self.violations.append(f"another client was answered {put.status} and {got.status}")
 
     def see_what_is_left(self) -> None:
-        """Descriptors, incoming files and connections are given back."""
+        """Descriptors, incoming files, pins and connections are given back."""
         limit = time.monotonic() + self._patience_s
-        while left_behind(self.server.directory) or descriptors(self.server) > self.baseline:
+        while (
+            left_behind(self.server.directory)
+            or pins(self.server.directory)
+            or descriptors(self.server) > self.baseline
+        ):
             if time.monotonic() > limit:
-                left = left_behind(self.server.directory)
+                left = left_behind(self.server.directory) + pins(self.server.directory)
                 self.violations.append(
                     f"left behind: {left}, {descriptors(self.server)} descriptors for {self.baseline}"
                 )
@@ -233,11 +244,12 @@ def _ends_early(connection: socket.socket) -> bool:
     return got < ANSWER
 
 
+def pins(directory: Path) -> list[str]:
+    """Return what readers keep, as the control file has it: a number for each process of the store."""
+    numbers = struct.iter_unpack("=Q", (directory / "control").read_bytes()[64:4096])
+    return [f"pin of {slot} at {number}" for slot, (number,) in enumerate(numbers) if number]
+
+
 def memory_kib(server: ServerProcess) -> int:
     """Return the anonymous memory of the process that was started."""
     return server.memory_kib("RssAnon")
-
-
-def log_of(server: ServerProcess) -> str:
-    """Return what the server has logged."""
-    return Path(server.directory.with_suffix(".log")).read_text()

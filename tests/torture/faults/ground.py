@@ -49,15 +49,16 @@ class Ground:
         self.must("PUT", f"/{self.bucket}-empty")
         self.must("PUT", self.path("small"), body=body(SMALL, "small"))
         self.must("PUT", self.path("large"), body=body(LARGE, "large"))
-        upload_id, etag = self._begin("parts", LARGE)
+        upload_id, etag = self.begin("parts", LARGE)
         self.complete("parts", upload_id, etag)
-        self.upload_id, self.part_etag = self._begin("open", LARGE)
+        self.upload_id, self.part_etag = self.begin("open", LARGE)
 
     def path(self, key: str) -> str:
         """Return the path of a key."""
         return f"/{self.bucket}/{key}"
 
-    def _begin(self, key: str, size: int) -> tuple[str, str]:
+    def begin(self, key: str, size: int) -> tuple[str, str]:
+        """Begin an upload with one part; return its id, and the part's ETag."""
         made = self.must("POST", self.path(key), "uploads")
         upload_id = made.text("UploadId") or ""
         query = [("partNumber", "1"), ("uploadId", upload_id)]

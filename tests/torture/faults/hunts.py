@@ -61,6 +61,7 @@ HUNTS: dict[str, tuple[Hunt, str]] = {
     "short_read_is_the_end": (_cells("read cut short", "GetObject large"), "1"),
     "dead_worker_stays_dead": (lambda server, plan: fleet.killed_workers(server, 2, 1, SHORT_S), "2"),
     "partial_body_is_stored": (_clients, "1"),
+    "pin_stays": (_clients, "1"),
     "walls_clock_for_timeouts": (clock.run, "1"),
 }
 

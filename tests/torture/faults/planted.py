@@ -11,7 +11,7 @@ import lmdb
 
 from anys3.server import application, handover, workers
 from anys3.spec.errors import S3Error
-from anys3.store.embedded import blobs, committer, device, metapages, reading
+from anys3.store.embedded import blobs, committer, device, metapages, multipart, reading
 from anys3.store.interface import StoreError
 
 
@@ -139,6 +139,11 @@ def partial_body_is_stored() -> None:
             receive(self, *arguments)
 
     handover.Transfer.receive = careless
+
+
+def pin_stays() -> None:
+    """A reader of an object of parts that goes away keeps them for ever."""
+    multipart.ManifestSource.close = lambda self: None
 
 
 def walls_clock_for_timeouts() -> None:
