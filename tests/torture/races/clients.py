@@ -12,142 +12,13 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
-from tests.rawclient import UNSIGNED, RawClient, Response, encode_query, md5_b64, read_response, render
+from tests.rawclient import RawClient, Response, encode_query, md5_b64
 from tests.torture.races.contents import body_of, etag_of, tagging_document, tags_of, verified
-from tests.torture.races.history import Operation, Value, dump
+from tests.torture.races.history import Value, dump
+from tests.torture.races.lanes import Lane, Made, Step, outcome_of, read, simple
 from tests.uploads import document
-
-Step = dict[str, Any]
-Made = tuple[str, str, tuple[Value, ...], str, Value]
-"""Subject, name, given, outcome, seen: an operation without its times."""
-MAX_CONNECTS = 60
-
-
-class Lane:
-    """One client: a connection to each worker, and what it saw last of each key."""
-
-    def __init__(self, s3: RawClient, name: str, workers: int) -> None:
-        self.s3 = s3
-        self.name = name
-        self._workers = workers
-        self._sockets: dict[str, Any] = {}
-        self._last: dict[str, str] = {}
-        self.operations: list[Operation] = []
-
-    def meet(self, tries: int = MAX_CONNECTS) -> None:
-        """Connect until there is a connection to each worker; the kernel deals them out."""
-        for _ in range(tries):
-            if len(self._sockets) >= self._workers:
-                return
-            try:
-                connection = self.s3.connect()
-                connection.sendall(self._signed("GET", "/", (), {}, b""))
-                answer = read_response(connection, "GET")
-            except OSError:
-                time.sleep(0.05)
-                continue
-            worker = answer.headers["x-amz-request-id"][:8]
-            if worker in self._sockets:
-                connection.close()
-            else:
-                self._sockets[worker] = connection
-
-    def play(self, steps: Iterable[Step]) -> None:
-        """Do the steps, one after the other."""
-        self.operations = []
-        self.meet(self._workers)  # few, for one that was killed may not be back yet
-        for step in steps:
-            if step.get("pause_s"):
-                time.sleep(step["pause_s"])
-            STEPS[step["do"]](self, step)
-
-    def ask(
-        self,
-        step: Step,
-        method: str,
-        path: str,
-        query: Iterable[tuple[str, str]] = (),
-        headers: dict[str, str] | None = None,
-        body: bytes = b"",
-        *,
-        made: Callable[[Response | None], Iterable[Made]],
-    ) -> Response | None:
-        """Send a request, and note the operations that `made` tells of its answer; None is no answer."""
-        data = self._signed(method, path, query, headers or {}, body)
-        worker, connection = self._connection(step.get("worker", 0))
-        begin = time.monotonic_ns()
-        answer: Response | None = None
-        try:
-            connection.sendall(data)
-            answer = read_response(connection, method)
-            if answer.is_closed:
-                raise ConnectionError
-        except OSError:
-            connection.close()
-            self._sockets.pop(worker, None)
-        end = time.monotonic_ns() if answer is not None else None
-        for subject, name, given, outcome, seen in made(answer):
-            self.operations.append(Operation(self.name, subject, name, given, outcome, seen, begin, end))
-        return answer
-
-    def _connection(self, choice: int) -> tuple[str, Any]:
-        if not self._sockets:
-            self.meet()
-        names = sorted(self._sockets)
-        name = names[choice % len(names)]
-        return name, self._sockets[name]
-
-    def _signed(
-        self, method: str, path: str, query: Iterable[tuple[str, str]], headers: dict[str, str], body: bytes
-    ) -> bytes:
-        raw_query = encode_query(query)
-        lines = self.s3.sign(method, path, raw_query, {"host": self.s3.host, **headers}, b"", UNSIGNED)
-        lines["content-length"] = str(len(body))
-        return render(method, path + (f"?{raw_query}" if raw_query else ""), lines) + body
-
-    def saw(self, path: str, etag: str | None) -> None:
-        """Remember the ETag of a key, for conditions of later steps."""
-        if etag is not None:
-            self._last[path] = etag
-
-    def condition(self, step: Step) -> str | None:
-        """Return the ETag that a step's If-Match names: the last one that this lane saw."""
-        wanted = step.get("if_match")
-        if wanted == "last":
-            return self._last.get(step["path"], "00000000000000000000000000000000")
-        return wanted
-
-
-def outcome_of(answer: Response | None) -> str:
-    """Return "ok", an error's code, or "unknown"."""
-    if answer is None:
-        return "unknown"
-    if answer.status in (200, 204, 206):
-        return "ok"
-    return answer.code or {404: "NoSuchKey", 412: "PreconditionFailed"}.get(answer.status, str(answer.status))
-
-
-def _simple(subject: str, name: str, *given: Value) -> Callable[[Response | None], Iterable[Made]]:
-    """Return what notes a change that is told by its outcome alone."""
-    return lambda answer: [(subject, name, given, outcome_of(answer), None)]
-
-
-def _read(
-    subject: str, name: str, see: Callable[[Response], Value], *given: Value
-) -> Callable[[Response | None], Iterable[Made]]:
-    """Return what notes a read; one that got no answer says nothing."""
-
-    def made(answer: Response | None) -> Iterable[Made]:
-        outcome = outcome_of(answer)
-        if answer is not None:
-            yield subject, name, given, outcome, see(answer) if outcome == "ok" else None
-
-    return made
-
 
 # --- steps on keys --------------------------------------------------------------------------------------
 
@@ -165,7 +36,7 @@ def _put(lane: Lane, step: Step) -> None:
     if tags:
         headers["x-amz-tagging"] = encode_query(tags_of(tags))
     given = (etag, step["label"], bool(step.get("none_match")), if_match, tags)
-    made = _simple(step["path"], "put", *given)
+    made = simple(step["path"], "put", *given)
     if outcome_of(lane.ask(step, "PUT", step["path"], (), headers, body, made=made)) == "ok":
         lane.saw(step["path"], etag)
 
@@ -173,11 +44,11 @@ def _put(lane: Lane, step: Step) -> None:
 def _delete(lane: Lane, step: Step) -> None:
     if_match = lane.condition(step)
     headers = {} if not if_match else {"if-match": "*" if if_match == "*" else f'"{if_match}"'}
-    lane.ask(step, "DELETE", step["path"], (), headers, made=_simple(step["path"], "delete", if_match))
+    lane.ask(step, "DELETE", step["path"], (), headers, made=simple(step["path"], "delete", if_match))
 
 
 def _get(lane: Lane, step: Step) -> None:
-    answer = lane.ask(step, "GET", step["path"], made=_read(step["path"], "get", verified))
+    answer = lane.ask(step, "GET", step["path"], made=read(step["path"], "get", verified))
     if answer is not None and answer.status == 200:
         lane.saw(step["path"], answer.headers["etag"].strip('"'))
 
@@ -188,13 +59,13 @@ def _head(lane: Lane, step: Step) -> None:
         tags = headers.get("x-amz-tagging-count", "")
         return headers["etag"].strip('"'), headers.get("x-amz-meta-write", ""), tags
 
-    answer = lane.ask(step, "HEAD", step["path"], made=_read(step["path"], "head", see))
+    answer = lane.ask(step, "HEAD", step["path"], made=read(step["path"], "head", see))
     if answer is not None and answer.status == 200:
         lane.saw(step["path"], answer.headers["etag"].strip('"'))
 
 
 def _tag(lane: Lane, step: Step) -> None:
-    made = _simple(step["path"], "tag", step["tags"])
+    made = simple(step["path"], "tag", step["tags"])
     if step["tags"]:
         body = tagging_document(step["tags"])
         headers = {"content-md5": md5_b64(body)}
@@ -211,7 +82,7 @@ def _tags(lane: Lane, step: Step) -> None:
             return ""
         return str(count) if values == {f"v{count}"} else f"torn: {sorted(values)}"
 
-    lane.ask(step, "GET", step["path"], [("tagging", "")], made=_read(step["path"], "tags", see))
+    lane.ask(step, "GET", step["path"], [("tagging", "")], made=read(step["path"], "tags", see))
 
 
 def _copy(lane: Lane, step: Step) -> None:
@@ -285,14 +156,14 @@ def _complete(lane: Lane, step: Step) -> None:
     upload, etag = step["upload"], step["etag"]
     headers = {"if-none-match": "*"} if step.get("none_match") else {}
     given = (upload, etag, step["label"], bool(step.get("none_match")), step["content"])
-    made = _simple(step["path"], "complete", *given)
+    made = simple(step["path"], "complete", *given)
     query, body = [("uploadId", upload)], document([(1, step["part"])])
     lane.ask(step, "POST", step["path"], query, headers, body, made=made)
 
 
 def _abort(lane: Lane, step: Step) -> None:
     query = [("uploadId", step["upload"])]
-    lane.ask(step, "DELETE", step["path"], query, made=_simple(step["path"], "abort", step["upload"]))
+    lane.ask(step, "DELETE", step["path"], query, made=simple(step["path"], "abort", step["upload"]))
 
 
 # --- steps on an upload (the subject is its path) -------------------------------------------------------
@@ -301,7 +172,7 @@ def _abort(lane: Lane, step: Step) -> None:
 def _part(lane: Lane, step: Step) -> None:
     body = body_of(step["label"], step["size"])
     query = [("partNumber", str(step["number"])), ("uploadId", step["upload"])]
-    made = _simple(step["path"], "part", step["number"], etag_of(body))
+    made = simple(step["path"], "part", step["number"], etag_of(body))
     lane.ask(step, "PUT", step["path"], query, {}, body, made=made)
 
 
@@ -310,21 +181,19 @@ def _parts(lane: Lane, step: Step) -> None:
         etags = [etag.strip('"') for etag in answer.texts("Part/ETag")]
         return tuple(zip(map(int, answer.texts("Part/PartNumber")), etags, strict=True))
 
-    lane.ask(
-        step, "GET", step["path"], [("uploadId", step["upload"])], made=_read(step["path"], "parts", see)
-    )
+    lane.ask(step, "GET", step["path"], [("uploadId", step["upload"])], made=read(step["path"], "parts", see))
 
 
 def _complete_parts(lane: Lane, step: Step) -> None:
     listed = tuple((number, etag) for number, etag in step["listed"])
     body = document([(number, f'"{etag}"') for number, etag in listed])
-    made = _simple(step["path"], "complete", listed)
+    made = simple(step["path"], "complete", listed)
     lane.ask(step, "POST", step["path"], [("uploadId", step["upload"])], {}, body, made=made)
 
 
 def _abort_upload(lane: Lane, step: Step) -> None:
     query = [("uploadId", step["upload"])]
-    lane.ask(step, "DELETE", step["path"], query, made=_simple(step["path"], "abort"))
+    lane.ask(step, "DELETE", step["path"], query, made=simple(step["path"], "abort"))
 
 
 def _get_parts(lane: Lane, step: Step) -> None:
@@ -334,7 +203,7 @@ def _get_parts(lane: Lane, step: Step) -> None:
         size = step["size"]
         return tuple(etag_of(answer.body[at : at + size]) for at in range(0, len(answer.body), size))
 
-    lane.ask(step, "GET", step["path"], made=_read(step["path"], "get", see))
+    lane.ask(step, "GET", step["path"], made=read(step["path"], "get", see))
 
 
 # --- steps on a bucket (the subject is its path) --------------------------------------------------------
@@ -348,9 +217,9 @@ def _in_bucket(name: str, method: str, path: str = "", **query: str) -> Callable
         key = step.get("key")
         given = () if key is None else (key,)
         body = b"x" * step.get("size", 1) if name == "put" else b""
-        made = _simple(bucket, name, *given)
+        made = simple(bucket, name, *given)
         if name in ("head", "get"):
-            made = _read(bucket, name, lambda _: None, *given)
+            made = read(bucket, name, lambda _: None, *given)
         lane.ask(step, method, bucket + path.format(key), list(query.items()), {}, body, made=_renamed(made))
 
     return play
@@ -370,17 +239,17 @@ def _renamed(
 
 
 def _keys(lane: Lane, step: Step) -> None:
-    made = _read(step["path"], "list", lambda answer: tuple(answer.texts("Contents/Key")))
+    made = read(step["path"], "list", lambda answer: tuple(answer.texts("Contents/Key")))
     lane.ask(step, "GET", step["path"], [("list-type", "2")], made=made)
 
 
 def _uploads(lane: Lane, step: Step) -> None:
-    made = _read(step["path"], "uploads", lambda answer: tuple(sorted(answer.texts("Upload/Key"))))
+    made = read(step["path"], "uploads", lambda answer: tuple(sorted(answer.texts("Upload/Key"))))
     lane.ask(step, "GET", step["path"], [("uploads", "")], made=made)
 
 
 def _set_cors(lane: Lane, step: Step) -> None:
-    made = _simple(step["path"], "set_cors", step["rule"])
+    made = simple(step["path"], "set_cors", step["rule"])
     if step["rule"] is None:
         lane.ask(step, "DELETE", step["path"], [("cors", "")], made=made)
         return
@@ -391,7 +260,7 @@ def _set_cors(lane: Lane, step: Step) -> None:
 
 
 def _cors(lane: Lane, step: Step) -> None:
-    made = _read(step["path"], "cors", lambda answer: answer.text("CORSRule/AllowedOrigin"))
+    made = read(step["path"], "cors", lambda answer: answer.text("CORSRule/AllowedOrigin"))
     lane.ask(step, "GET", step["path"], [("cors", "")], made=made)
 
 
@@ -436,7 +305,7 @@ def main(endpoint: str, access_key_id: str, secret: str, name: str, lanes: int, 
     for line in sys.stdin:
         scripts = json.loads(line)
         threads = [
-            threading.Thread(target=lane.play, args=(steps,))
+            threading.Thread(target=lane.play, args=(steps, STEPS))
             for lane, steps in zip(crew, scripts, strict=False)
         ]
         for thread in threads:
