@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.processes import ServerProcess, serving
 from tests.torture import records
-from tests.torture.faults import clock, fleet, hunts
+from tests.torture.faults import clock, fleet, handshakes, hunts
 from tests.torture.faults.clients import Clients, memory_kib
 from tests.torture.faults.ground import OPERATIONS
 from tests.torture.faults.injector import Plan, planning, reason_to_skip
@@ -102,6 +102,7 @@ def _rest(folder: Path, plan: Plan, tally: Tally, *, is_long: bool) -> None:
         ("clock", lambda server: clock.run(server, plan)),
         ("descriptors", fleet.no_descriptors),
         ("accept", lambda server: fleet.refused_accepts(server, plan)),
+        ("memory", fleet.no_memory),
         ("what a failed sync left", lambda server: fleet.mended_meta_pages(server, plan)),
         ("a failed meta page, one process", lambda server: fleet.failed_meta_page_alone(server, plan)),
     ]
@@ -113,11 +114,20 @@ def _rest(folder: Path, plan: Plan, tally: Tally, *, is_long: bool) -> None:
         ("killed supervisor", fleet.killed_supervisor),
     ]
     relaxed = [("checkpoints", lambda server: fleet.relaxed_checkpoints(server, plan))]
-    patient = entry("tests.torture.faults.shortened:timeouts")
     _stories(folder / "alone", plan, tally, alone, "--workers", "1")
     _stories(folder / "workers", plan, tally, workers, "--workers", "3")
     _stories(folder / "relaxed", plan, tally, relaxed, "--durability", "relaxed", "--workers", "1")
-    rounds = 12 if is_long else 1
+    _bad_clients(folder, plan, tally, 12 if is_long else 1)
+
+
+def _bad_clients(folder: Path, plan: Plan, tally: Tally, rounds: int) -> None:
+    """Clients that stall or vanish, over TLS and not."""
+    with handshakes.serving_tls(folder / "tls") as server:
+        found = handshakes.run(server)
+        tally.cells += 2 * len(handshakes.BEGINNINGS)
+        tally.violations += found
+        print(f"  TLS handshakes: {len(found)} found", flush=True)
+    patient = entry("tests.torture.faults.shortened:timeouts")
     with serving(folder / "clients", "--workers", "1", entry=patient, environment=plan.environment) as server:
         clients = Clients(server)
         clients.run()

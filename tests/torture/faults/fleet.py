@@ -251,6 +251,34 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def no_memory(server: ServerProcess) -> list[str]:
+    """Out of memory: who asks for too much is refused or cut off; there is a server, and it has lost nothing."""
+    found: list[str] = []
+    server.s3.request("PUT", "/memory")
+    kept = body(SMALL, "kept")
+    server.s3.request("PUT", "/memory/kept", body=kept)
+    usual = resource.prlimit(server.pid, resource.RLIMIT_AS)
+    used = int(Path(f"/proc/{server.pid}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.prlimit(server.pid, resource.RLIMIT_AS, (used + (1 << 20), usual[1]))
+    try:
+        for number in range(8):
+            with suppress(OSError):
+                answer = server.s3.request("PUT", f"/memory/{number}", body=body(4 * HUGE, "much"))
+                if answer.status not in (200, 500, 503):
+                    found.append(f"without memory, a PUT was answered {answer.verdict}")
+    finally:
+        with suppress(ProcessLookupError):
+            resource.prlimit(server.pid, resource.RLIMIT_AS, usual)
+    if not wait_until(server._answers, 10.0):
+        found.append("with memory again, nobody is answered")
+        server.restart()
+    if server.s3.request("GET", "/memory/kept").body != kept:
+        found.append("what was kept is lost")
+    if server.s3.request("PUT", "/memory/again", body=body(4 * HUGE, "much")).status != 200:
+        found.append("with memory again, a PUT is refused")
+    return found
+
+
 def supervisor_without_descriptors(server: ServerProcess, count: int) -> list[str]:
     """A supervisor that can't start a worker now tries again; it does not end."""
     usual = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import ServerProcess, serving
-from tests.torture.faults import clock, fleet, hunts
+from tests.torture.faults import clock, fleet, handshakes, hunts
 from tests.torture.faults.clients import Clients
 from tests.torture.faults.injector import Plan, Rule, planning, reason_to_skip
 from tests.torture.server import entry
@@ -133,6 +133,12 @@ def test_clients_that_stall_or_vanish_leave_nothing_and_disturb_nobody(tmp_path:
         clients = Clients(server)
         clients.run()
     assert clients.violations == []
+
+
+def test_clients_that_stall_in_a_tls_handshake_are_not_waited_for(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography", reason="a self-signed certificate needs it")
+    with handshakes.serving_tls(tmp_path / "store") as server:
+        assert handshakes.run(server) == []
 
 
 @pytest.mark.parametrize("bug", hunts.HUNTS)
