@@ -29,6 +29,8 @@ _FIRST_DELAY_S = 0.1
 _LAST_DELAY_S = 10.0
 _STEADY_S = 5.0
 """A worker that lived that long is restarted at once."""
+_LIKE_DAMAGE = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
+"""How a process ends that reads a damaged page of the index, or one behind the end of its file."""
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -269,7 +271,10 @@ class _Supervisor:
             self._failed = worker.slot
             self._stop()
             return
-        self._restart_later(worker, f"worker {worker.slot} ended with {code}")
+        why = f"worker {worker.slot} ended with {code}"
+        if -code in _LIKE_DAMAGE:
+            why += f" ({signal.Signals(-code).name}: most likely the index is damaged; stop, and run `anys3 scrub`)"
+        self._restart_later(worker, why)
 
     def _restart_later(self, worker: _Worker, why: str) -> None:
         lived_s = time.monotonic() - worker.started

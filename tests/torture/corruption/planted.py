@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from anys3.server import workers
-from anys3.store.embedded import engine, multipart, reading, rows, scrub, strides
+from anys3.store.embedded import engine, multipart, reading, rows, strides
 from anys3.store.embedded.format import Reference, pack_id
+from anys3.store.embedded.scrub import Scrub
 from anys3.store.interface import Corrupt
 
 
@@ -76,7 +77,7 @@ def a_listing_skips_damaged_rows() -> None:
 
 def scrub_forgets_the_parts_of_uploads() -> None:
     """Scrub reads objects, and not the parts of unfinished uploads."""
-    scrub.Scrub._upload = lambda *_: None  # type: ignore[method-assign,assignment]
+    Scrub._upload = lambda *_: None  # type: ignore[method-assign,assignment]
 
 
 def misses_are_believed() -> None:
