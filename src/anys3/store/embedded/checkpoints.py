@@ -212,6 +212,7 @@ def is_new_boot(path: Path) -> bool:
 def note_boot(path: Path) -> None:
     """Note that the store is in order since this start of the kernel. Not synced: the next one has another id."""
     if is_new_boot(path):
+        (path / "boot").touch(0o600)
         (path / "boot").write_bytes(boot_id())
 
 
