@@ -66,6 +66,16 @@ def test_it_is_tight_above_a_half_until_below_a_quarter() -> None:
     assert seen == [False, True, True, True, False, False]
 
 
+def test_the_end_of_a_flood_is_said_once() -> None:
+    budget = Budget(100, LOG)
+    shelf = Shelf(budget)
+    said = []
+    for held in (20, 0, 60, 20, 15, 10, 40, 0):
+        shelf.take(held)
+        said.append(budget.ebb())
+    assert said == [False, False, False, False, True, False, False, True]
+
+
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 60)), max_size=60))
 def test_the_sum_is_always_that_of_all_and_within_the_limit(changes: list[tuple[int, int]]) -> None:
     budget = Budget(100, LOG)

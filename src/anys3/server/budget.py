@@ -33,11 +33,23 @@ class Budget:
     bytes flow.
     """
 
-    __slots__ = ("_holders", "_is_making_room", "_log", "_logged", "held", "is_tight", "limit", "refused")
+    __slots__ = (
+        "_holders",
+        "_is_making_room",
+        "_log",
+        "_logged",
+        "held",
+        "is_tight",
+        "limit",
+        "peak",
+        "refused",
+    )
 
     def __init__(self, limit: int, log: logging.Logger) -> None:
         self.limit = limit
         self.held = 0
+        self.peak = 0
+        """The most that was held since `ebb` last said so."""
         self.is_tight = False
         self.refused = 0
         """How many had to let go."""
@@ -57,11 +69,19 @@ class Budget:
             self._holders[holder] = None
         holder.held = held
         self.held += held - before
+        self.peak = max(self.peak, self.held)
         if self.held > self.limit:
             self.is_tight = True
             self._make_room(now)
         else:
             self.is_tight = self.held > self.limit // (4 if self.is_tight else 2)
+
+    def ebb(self) -> bool:
+        """Say, once after each flood, whether a quarter of it or less is left."""
+        if self.peak < self.limit // 4 or self.held > self.peak // 4:
+            return False
+        self.peak = self.held
+        return True
 
     def _make_room(self, now: float) -> None:
         """Let holders go until an eighth is free: it is not to be looked for again at the next byte."""

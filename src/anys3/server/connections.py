@@ -113,6 +113,10 @@ class Connections:
         """Run `work` in a thread."""
         return await self.loop.run_in_executor(self._pool, work)
 
+    def give_memory_back(self) -> None:
+        """Let the system have what a flood has left in our heap."""
+        self.loop.run_in_executor(self._pool, platform.give_memory_back)
+
     def close(self) -> None:
         """Let the threads end; those that are at work end with their work."""
         self._pool.shutdown(wait=False, cancel_futures=True)

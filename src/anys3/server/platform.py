@@ -49,6 +49,15 @@ def keep_large_buffers_apart() -> None:
             library.mallopt(_M_TRIM_THRESHOLD, 4 << 20)
 
 
+def give_memory_back() -> None:
+    """Return to the system what the C library keeps of memory that was freed, where that is glibc."""
+    if sys.platform.startswith("linux"):
+        import ctypes  # noqa: PLC0415  (only after a flood)
+
+        with contextlib.suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Return a new event loop: uvloop's if it is installed, else asyncio's."""
     return loop_factory()()

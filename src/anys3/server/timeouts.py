@@ -32,6 +32,8 @@ class Sweeper:
         connections = self._connections
         now = connections.now = connections.loop.time()
         self._timer = connections.loop.call_later(connections.limits.tick_s, self._tick)
+        if connections.budget.ebb():
+            connections.give_memory_back()
         for connection in tuple(connections.open):
             try:
                 connection.check(now)
