@@ -7,6 +7,7 @@ import random
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tests.torture import records
@@ -18,6 +19,8 @@ def run(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     seed = random.randrange(1 << 30) if options.seed is None else options.seed
     effort = proving.LONG if options.long else proving.SHORT
+    if options.share is not None:
+        effort = replace(effort, share=options.share)
     print(f"power: lets the power go at each moment of recorded servers, seed {seed}, {effort}")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="anys3-power-") as folder, proving.bench() as bench:
@@ -63,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         "--long", action="store_true", help="all moments of long recordings (about 10 minutes)"
     )
     parser.add_argument("--record", action="store_true", help="keep the numbers in docs/torture/power.json")
+    parser.add_argument("--share", type=float, help="of the moments of each recording, 0 to 1")
     parser.add_argument("--seed", type=int, help="of the workload and of what is lost")
     parser.add_argument(
         "--only", choices=proving.PARTS, action="append", help="this part only; may be repeated"
