@@ -125,10 +125,10 @@ class Workload:
         """Whether a thread is still at work."""
         return any(thread.is_alive() for thread in self._threads)
 
-    def change_key(self) -> None:
+    def change_key(self, action: str = "") -> None:
         """Change an access key by a command line; after `start`, also beside the threads."""
         with self._keys_lock:
-            self._keys.change_key()
+            self._keys.change_key(action)
 
     def take(self) -> bool:
         """Whether a thread may do one more operation."""

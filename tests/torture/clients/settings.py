@@ -75,14 +75,16 @@ class Buckets(Sender):
 class Keys(Sender):
     """`anys3 key`, as processes of their own beside the server."""
 
-    def change_key(self) -> None:
-        """`anys3 key create`, `rotate` or `delete`."""
+    def change_key(self, action: str = "") -> None:
+        """`anys3 key create`, `rotate` or `delete`, whichever is asked for, or any."""
         keys = self._certain("access")
-        if not keys or (len(keys) < 5 and self._random.random() < 0.5):
+        if not action:
+            action = self._random.choice(("create", "rotate", "delete") if len(keys) < 5 else ("delete",))
+        if not keys or action == "create":
             self._key("create", None, f"made-{self._random.getrandbits(40):x}", "--create-buckets")
         else:
             place = self._random.choice(keys)
-            self._key(self._random.choice(("rotate", "delete")), place, place[1])
+            self._key(action, place, place[1])
 
     def _key(self, action: str, place: Place | None, *arguments: str) -> None:
         value = ANOTHER if action == "rotate" else None

@@ -144,12 +144,13 @@ class Rounds:
     def kill_command_at(self, name: str) -> None:
         """Kill a command line beside the server when it reaches a step."""
         with self._working(20):
-            self.workload.change_key()  # so that there is one to be deleted
-            self.plan.arm(STEPS[name].number)
-            for _ in range(8):
-                self.workload.change_key()
-                if self.plan.ended:
-                    break
+            if name.startswith("key deleted"):
+                self.workload.change_key("create")
+                self.plan.arm(STEPS[name].number)
+                self.workload.change_key("delete")
+            else:
+                self.plan.arm(STEPS[name].number)
+                self.workload.change_key("create")
         self._count(STEPS[name])
         self.compare(f"a command's kill at {name!r}")
 
@@ -204,9 +205,8 @@ class Rounds:
         rare = {name: weight for weights in FOCUS.values() for name, weight in weights.items()}
         self.workload.weights = {**self._weights, **rare}
         with self._working(400):
-            self.workload.change_key()
-            while not self.plan.count(STEPS["key deleted, after"].number):
-                self.workload.change_key()
+            self.workload.change_key("create")
+            self.workload.change_key("delete")
         time.sleep(1.5 if self.mode == "relaxed" else 0.0)  # for a second checkpoint
         self.server.stop()
         self.restart()
