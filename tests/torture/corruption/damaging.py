@@ -6,13 +6,14 @@ import os
 import random
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from anys3.store.embedded.blobs import BLOCK, FOOTER
 from anys3.store.embedded.inspecting import inspect_unopened
+from anys3.store.embedded.pages import Inspection, Tree, metas
 from anys3.store.embedded.scrub import scrub
 from anys3.store.interface import StoreError
 from tests.torture.corruption.asking import CRASHED, LOUD, RIGHT, WRONG, Asker
@@ -143,26 +144,64 @@ def flips(
             yield Change(at, bytes([original(at) ^ 1 << chance.randrange(8)]))
 
 
-def smears(size: int, count: int, seed: int, original: Callable[[int, int], bytes]) -> Iterator[Change]:
-    """Damage several bytes together: zeroes, ones, noise, a piece of the file itself."""
+def smears(original: bytes, pages: Sequence[int], count: int, seed: int) -> Iterator[Change]:
+    """Damage several bytes of some pages together: zeroes, ones, noise, a piece of another page."""
     chance = random.Random(seed)
     for _ in range(count):
-        length = min(chance.choice((2, 8, 64, 512, PAGE, 3 * PAGE)), size)
-        at = chance.randrange(size - length + 1)
-        if length >= 512 and chance.random() < 0.5:
-            at -= at % 512
-        kind = chance.randrange(4)
-        other = chance.randrange(size - length + 1)
-        yield Change(
-            at,
-            bytes(length)
-            if kind == 0
-            else b"\xff" * length
-            if kind == 1
-            else chance.randbytes(length)
-            if kind == 2
-            else original(other, length),
-        )
+        length = chance.choice((2, 8, 64, 512, PAGE, 2 * PAGE))
+        at = chance.choice(pages) * PAGE + (chance.randrange(PAGE) if length < 512 else 0)
+        length = min(length, len(original) - at)
+        other = chance.choice(pages) * PAGE
+        kinds = (
+            bytes(length), b"\xff" * length, chance.randbytes(length), original[other : other + length].ljust(length),
+        )  # fmt: skip
+        yield Change(at, chance.choice(kinds))
+
+
+class _Collecting(Inspection):
+    """Notes which pages are in use."""
+
+    live: list[int]
+
+    def _take(self, number: int, level: int, tree: Tree) -> bytes:
+        self.live.append(number)
+        return super()._take(number, level, tree)
+
+    def _overflow(self, number: int, size: int) -> tuple[bytes, int]:
+        content, count = super()._overflow(number, size)
+        self.live.extend(range(number, number + count))
+        return content, count
+
+
+def live_pages(file: Path) -> list[int]:
+    """Return the pages of an index that its newest commit uses; nobody may be writing."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        newest = max(meta.transaction for meta in metas(descriptor, PAGE)[0])
+        inspection = _Collecting(descriptor, PAGE, newest, lambda *_: None)
+        inspection.live = [0, 1]
+        inspection.run()
+    finally:
+        os.close(descriptor)
+    assert not inspection.damaged
+    return sorted(inspection.live)
+
+
+def places(original: bytes, pages: Iterable[int]) -> tuple[list[int], list[int]]:
+    """Return where headers and pointers lie in these pages, and all other bytes that are in use."""
+    structure: list[int] = []
+    content: list[int] = []
+    for page in pages:
+        at = page * PAGE
+        lower, upper = struct.unpack_from("=HH", original, at + 12)
+        flags = struct.unpack_from("=H", original, at + 10)[0]
+        if flags & 8:  # a meta page
+            lower, upper = 152, PAGE
+        elif not flags & 3:  # an overflow page: a header, and bytes that have a checksum elsewhere
+            lower, upper = 16, 16
+        structure += range(at, at + lower)
+        content += range(at + upper, at + PAGE)
+    return structure, content
 
 
 def trailer_at(size: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,17 @@ from anys3.store.embedded.blobs import BLOCK
 from tests.processes import ServerProcess, serving
 from tests.torture.corruption import stores
 from tests.torture.corruption.asking import RIGHT, Asker, Question
-from tests.torture.corruption.damaging import PAGE, Change, Tally, flips, run_changes, smears, trailer_at
+from tests.torture.corruption.damaging import (
+    PAGE,
+    Change,
+    Tally,
+    flips,
+    live_pages,
+    places,
+    run_changes,
+    smears,
+    trailer_at,
+)
 from tests.torture.server import entry
 
 AT_ONCE = "tests.torture.corruption.planted:restarts_at_once"
@@ -34,19 +45,26 @@ def answering(
 def damage_index(
     asker: Asker, file: Path, tally: Tally, *, step: int, smeared: int, seed: int, end: float
 ) -> None:
-    """Flip bits of every `step`th byte of the index, and smear pages of it."""
+    """Flip bits of about one in `step` of the bytes of the index that are in use, and smear its pages.
+
+    Each bit of headers and pointers counts as a byte; they come first, and then all else in random order.
+    """
     original = file.read_bytes()
-    # Pages that hold nothing yet are left out: the file is longer than what is used.
-    used = len(original.rstrip(b"\0")) // PAGE * PAGE + PAGE
-    used = min(used, len(original))
 
     def late() -> bool:
         return time.monotonic() > end
 
-    changes = flips(used, step=step, seed=seed, original=lambda at: original[at])
-    run_changes(file, changes, asker, tally, scrubs_one_in=40, seed=seed, stop=late)
-    noise = smears(used, smeared, seed, lambda at, length: original[at : at + length])
+    noise = smears(original, live_pages(file), smeared, seed)
     run_changes(file, noise, asker, tally, scrubs_one_in=4, seed=seed, stop=late)
+    structure, content = places(original, live_pages(file))
+    chance = random.Random(seed)
+    bits = [(at, bit) for at in structure for bit in range(8)]
+    bits = chance.sample(bits, len(bits) // step) if step > 1 else bits
+    rest = [(at, chance.randrange(8)) for at in content]
+    rest = chance.sample(rest, len(rest) // step)
+    changes = (Change(at, bytes([original[at] ^ 1 << bit])) for at, bit in (*bits, *rest))
+    run_changes(file, changes, asker, tally, scrubs_one_in=40, seed=seed, stop=late)
+    tally.add("bits and bytes to be changed", len(bits) + len(rest))
 
 
 def damage_blobs(
@@ -72,7 +90,7 @@ def damage_blobs(
             size - tail, start=tail, step=max(1, step // 20), seed=seed, original=lambda at, o=original: o[at]
         )
         run_changes(file, table, asker, tally, scrubs_one_in=50, seed=seed, stop=late)
-        noise = smears(size, smeared, seed, lambda at, length, o=original: o[at : at + length])
+        noise = smears(original, range(-(-size // PAGE)), smeared, seed)
         run_changes(file, noise, asker, tally, scrubs_one_in=20, seed=seed, stop=late)
         _replace(asker, file, named[number - 1].read_bytes(), tally)
 

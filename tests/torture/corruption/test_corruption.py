@@ -20,7 +20,7 @@ def test_a_damaged_index_answers_rightly_or_loudly(tmp_path: Path) -> None:
     tally = Tally()
     with rounds.answering(tmp_path, lambda server: stores.fill_index(server, 40)) as asker:
         file = tmp_path / "store" / "index" / "data.mdb"
-        rounds.damage_index(asker, file, tally, step=600, smeared=30, seed=5, end=time.monotonic() + 60)
+        rounds.damage_index(asker, file, tally, step=300, smeared=30, seed=5, end=time.monotonic() + 60)
     assert tally.violations == []
     assert tally.counted["refused"] > 20
 
