@@ -96,6 +96,8 @@ class Index:
 
     def _check_metas(self) -> None:
         """Raise Corrupt unless both meta pages are what commits leave: LMDB would take the other one for it."""
+        if not pages.IS_KNOWN:
+            return
         descriptor = device.open_to_read(self.path / "index" / "data.mdb")
         try:
             for _ in range(_ATTEMPTS):  # another process may commit between one page and the other

@@ -23,6 +23,8 @@ _NAMES = "names"
 
 def inspect(env: Any, path: Path, report: ScrubReport, progress: Callable[[ScrubReport], None]) -> None:
     """Look at all pages of the index as they lie on the disk."""
+    if not pages.IS_KNOWN:
+        return
     page_size = env.stat()["psize"]
     names: dict[bytes, str] = {}
     descriptor = device.open_to_read(path / "index" / "data.mdb")

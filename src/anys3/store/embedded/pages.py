@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+import lmdb
+
 from anys3.store.embedded import device
 from anys3.store.interface import Unavailable
 
@@ -31,6 +33,9 @@ _BIG, _TREE_IN_NODE = 1, 2
 _NO_PAGE = 2**64 - 1
 _FREE_LIST, _MAIN = "free list", "main tree"
 _INTEGER_KEYS = 8
+
+IS_KNOWN = lmdb.version()[:2] == (0, 9) and struct.calcsize("P") == _NUMBER.size
+"""Whether this build of LMDB writes the format that is read here; else only LMDB looks at the pages."""
 
 OnRow = Callable[[str, bytes, bytes], None]
 
