@@ -47,7 +47,7 @@ class Effort:
 
 
 SHORT = Effort(operations=15, share=0.04, fixed=2, drawn=3, half_made=1)
-LONG = Effort(operations=120, share=1.0, fixed=5, drawn=6, half_made=12)
+LONG = Effort(operations=100, share=1.0, fixed=4, drawn=5, half_made=12)
 
 
 @contextmanager
