@@ -30,6 +30,8 @@ class Stage:
     """How long an attack that drips goes on."""
     timeout_s: float
     """The longest of the server's timeouts."""
+    cpu_s: Callable[[], float]
+    """Return what the server has used."""
     sent: int = 0
     opened: int = 0
 
@@ -148,7 +150,8 @@ def pipelining_flood(stage: Stage) -> list[str]:
     one = b"GET /public/x HTTP/1.1\r\n" + H + b"\r\n"
     with stage.crowd(0.9) as crowd:
         crowd.send(one * (2 * MIB // len(one)), reads=False, seconds=stage.seconds + 3)
-        time.sleep(1 + stage.seconds)
+        before = stage.cpu_s()
+        crowd.wait(lambda: stage.cpu_s() > before + 1.5, 20, reads=False)  # so long as the server works on it
         stage.count(crowd)
     with stage.crowd(0.02) as crowd:
         crowd.send(one * 3000, seconds=20)

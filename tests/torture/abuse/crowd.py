@@ -106,13 +106,14 @@ class Crowd:
         self.closed.add(number)
         self.socks[number].close()
 
-    def wait(self, is_done: Callable[[], bool], seconds: float) -> bool:
+    def wait(self, is_done: Callable[[], bool], seconds: float, *, reads: bool = True) -> bool:
         """Read until it `is_done`; return whether it came to that."""
         until = time.monotonic() + seconds
         while not is_done():
             if time.monotonic() > until:
                 return False
-            self.read()
+            if reads:
+                self.read()
             time.sleep(0.02)
         return True
 

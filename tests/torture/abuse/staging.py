@@ -126,7 +126,12 @@ def perform(
         for name, attack in attacks.items():
             limits = plan.limits
             stage = Stage(
-                server.s3, server.port, limits.connections_max * plan.workers, plan.seconds, plan.timeout_s
+                server.s3,
+                server.port,
+                limits.connections_max * plan.workers,
+                plan.seconds,
+                plan.timeout_s,
+                watch.cpu_s,
             )
             line = _one(server, plan, watch, findings, name, attack, stage, base_bytes, has_bystander)
             if tell:
