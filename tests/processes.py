@@ -70,6 +70,11 @@ class ServerProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the process that was started has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def workers(self) -> list[int]:
         """Return the processes that the supervisor has forked and that live (Linux)."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children")

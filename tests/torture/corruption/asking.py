@@ -18,6 +18,7 @@ from tests.rawclient import read_response
 RIGHT, LOUD, CRASHED, WRONG = "right", "loud", "crashed", "WRONG"
 _RESIGN_S = 300.0
 _RESTART_S = 60.0
+_PATIENCE_S = 3.0
 # What differs from answer to answer. An answer is right if all else is what it was.
 _PASSING = ("date", "x-amz-request-id", "connection", "x-amz-id-2")
 _PASSING_TEXT = re.compile(rb"<(RequestId|HostId|LastModified|Message)>[^<]*</\1>|<UploadId>[^<]*</UploadId>")
@@ -53,6 +54,8 @@ class Asker:
         self._signed: list[bytes] = []
         self._signed_at = 0.0
         self.answered = 0
+        self.is_down = False
+        self._workers = server.workers()
         self.expected = [self._one(number) for number in range(len(self.questions))]
         assert all(isinstance(answer, Answer) and answer.status < 500 for answer in self.expected), (
             self.expected
@@ -71,6 +74,8 @@ class Asker:
         requests = self._requests()
         found: list[str] = []
         while len(found) < len(self.questions):
+            if self.is_down:
+                return [*found, *[CRASHED] * (len(self.questions) - len(found))]
             begun = len(found)
             try:
                 connection = self._open()
@@ -152,24 +157,42 @@ class Asker:
         return LOUD if answer.status >= 500 else WRONG
 
     def _is_up(self) -> bool:
-        """Tell whether the worker lives; wait until one answers. A worker that hangs is ended."""
-        before = self._server.workers()
-        limit = time.monotonic() + _RESTART_S
-        while time.monotonic() < limit:
+        """Tell whether the worker lives and answers. One that hangs is ended."""
+        before = self._server.workers() if self._server.is_running else []
+        limit = time.monotonic() + _PATIENCE_S
+        while self._server.is_running and time.monotonic() < limit:
             try:
-                with self._server.s3.connect() as connection:
-                    connection.settimeout(5)
-                    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                    if connection.recv(16):
-                        return bool(before) and self._server.workers() == before and self._is_steady(before)
+                if self._answers():
+                    known, self._workers = self._workers or before, self._server.workers()
+                    return self._workers == known
             except TimeoutError:
                 for pid in self._server.workers():
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
             except OSError:
                 time.sleep(0.02)
-        raise AssertionError("the server does not come back")
+        self.is_down = True
+        return False
 
-    def _is_steady(self, before: list[int]) -> bool:
-        self._known, known = before, getattr(self, "_known", before)
-        return known == before
+    def _answers(self) -> bool:
+        with self._server.s3.connect() as connection:
+            connection.settimeout(5)
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            return bool(connection.recv(16))
+
+    def revive(self) -> None:
+        """Wait until the server answers again, now that the damage is gone; start it if it ended."""
+        if not self.is_down:
+            return
+        self.close()
+        limit = time.monotonic() + _RESTART_S
+        while time.monotonic() < limit:
+            if not self._server.is_running:
+                self._server.start()
+            try:
+                if self._answers():
+                    self.is_down, self._workers = False, self._server.workers()
+                    return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError("the server does not come back")

@@ -72,6 +72,7 @@ def run_changes(
                     is_found = scrub_finds(store, needs_contents=outcome == RIGHT or chance.randrange(8) == 0)
             finally:
                 os.pwrite(descriptor, was, change.offset)
+            asker.revive()
             _count(file, change, was, asker, verdicts, outcome, is_found, tally)
     finally:
         os.close(descriptor)

@@ -33,7 +33,7 @@ def _damage_last_block(store: Path) -> None:
     _flip(_blob(store, stores.SIZES["blocks"]), 3 * BLOCK + 3)
 
 
-def _damage_everywhere(store: Path, what: bytes) -> None:
+def damage_everywhere(store: Path, what: bytes) -> None:
     """Flip a bit in each copy of some bytes: old pages have them, too."""
     file = store / "index" / "data.mdb"
     raw, at = file.read_bytes(), 0
@@ -43,19 +43,19 @@ def _damage_everywhere(store: Path, what: bytes) -> None:
 
 
 def _damage_row(store: Path) -> None:
-    _damage_everywhere(store, b"x-amz-meta-number: 7\r\n")
+    damage_everywhere(store, b"x-amz-meta-number: 7\r\n")
 
 
 def _damage_inline(store: Path) -> None:
-    _damage_everywhere(store, b"two" * 40)
+    damage_everywhere(store, b"two" * 40)
 
 
 def _damage_part(store: Path) -> None:
-    _damage_everywhere(store, b"unfinished-two")
+    damage_everywhere(store, b"unfinished-two")
 
 
 def _damage_key(store: Path) -> None:
-    _damage_everywhere(store, b"key-017")
+    damage_everywhere(store, b"key-017")
 
 
 PLANTED: dict[str, tuple[Callable[[Path], None], Callable[[ServerProcess], list[stores.Question]]]] = {

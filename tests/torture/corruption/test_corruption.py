@@ -52,6 +52,12 @@ def test_damage_is_logged_once_with_bucket_key_and_count(tmp_path: Path) -> None
     assert set(verdicts) == {RIGHT, LOUD}
 
 
+def test_scrub_finds_a_damaged_row_that_leads_to_long_keys(tmp_path: Path) -> None:
+    with rounds.answering(tmp_path, lambda server: stores.fill_index(server, 3)):
+        hunting.damage_everywhere(tmp_path / "store", b"k" * 395 + b"\0\3")
+    assert scrub_finds(tmp_path / "store") is True
+
+
 def test_a_store_whose_index_was_cut_is_refused_at_the_start(tmp_path: Path) -> None:
     tally = Tally()
     with rounds.answering(tmp_path, stores.fill_few):

@@ -103,6 +103,7 @@ class Scrub:
                 self._object(bucket, namespace, key, row)
             for key, row in self._steps(self._uploads, namespace):
                 self._upload(bucket, key, row)
+        self._note_damaged_ways()
         self._find_orphans()
         if self._index.counters() == before:
             self._find_unnamed_rows()
@@ -188,6 +189,14 @@ class Scrub:
         noted = Damage(damage.bucket, damage.key, damage.reason, damage.upload_id, number, kind, file)
         is_missing = isinstance(error, _MissingBlob)
         (self.report.missing if is_missing else self.report.damaged).append(noted)
+
+    def _note_damaged_ways(self) -> None:
+        """Note rows that are no object's, but lead to those with long keys."""
+        told = {damage.reason for damage in self.report.damaged}
+        for rows in (self._entries, self._uploads, self._parts):
+            for reason in rows.damaged.values():
+                if reason not in told:
+                    self._note_row(reason)
 
     def _note_row(self, reason: str) -> None:
         self.report.damaged.append(Damage("", b"", reason, kind="row", file=DATA))
