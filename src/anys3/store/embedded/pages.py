@@ -235,7 +235,10 @@ class Inspection:
         if table == _MAIN:
             if flags != _TREE_IN_NODE or size != _TREE.size:
                 raise _Bad(f"the row {key!r} is no table")
-            self._tables[key.decode("ascii", "backslashreplace")] = _tree(content)
+            name, tree = key.decode("ascii", "backslashreplace"), _tree(content)
+            if tree.flags or _TREE.unpack(content)[0]:
+                raise _Bad(f"the record of the table {name} has the flags {tree.flags}")
+            self._tables[name] = tree
         elif table == _FREE_LIST:
             for number in _free(content):
                 self._use(number, 1)
