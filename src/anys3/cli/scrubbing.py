@@ -45,18 +45,18 @@ def _show(report: ScrubReport, directory: Path) -> None:
         f" {len(report.missing)} missing, {len(report.orphans)} orphans"
     )
     if not report.is_clean:
-        output.result(_next(report))
+        output.result(f"next: {_next(report)}")
 
 
 def _next(report: ScrubReport) -> str:
     """Say what to do about damage."""
     if any(damage.kind != "content" for damage in (*report.damaged, *report.missing)):
         return (
-            "next: stop the server, keep the directory as it is, check the disk, and restore a backup: what the"
+            "stop the server, keep the directory as it is, check the disk, and restore a backup: what the"
             " index hides can't be read here"
         )
     return (
-        "next: check the disk; restore each of these objects from a backup by writing it anew (a PUT, or a copy"
+        "check the disk; restore each of these objects from a backup by writing it anew (a PUT, or a copy"
         " from the backup served on another port), or delete it"
     )
 
