@@ -84,7 +84,7 @@ breaks(
     "HTTP-04/bodiless-answers",
     all_of(
         "304 has a body",
-        patched("not left out", "anys3.server.protocol.BODILESS", frozenset()),
+        patched("not left out", "anys3.server.answering.BODILESS", frozenset()),
         answering("page", lambda _, answer: Answer(304, b"", b"page") if answer.status == 304 else None),
     ),
 )
@@ -92,7 +92,7 @@ breaks(
     "HTTP-04/bodiless-answers",
     all_of(
         "204 has a body",
-        patched("not left out", "anys3.server.protocol.BODILESS", frozenset()),
+        patched("not left out", "anys3.server.answering.BODILESS", frozenset()),
         answering("page", lambda _, answer: Answer(204, b"", b"page") if answer.status == 204 else None),
     ),
 )
@@ -166,8 +166,8 @@ breaks(
     "HTTP-22/beyond-the-limits",
     all_of(
         "metadata that is too long is left out",
-        patched("no limit", "anys3.server.protocol.check_sizes", lambda *_: None),
-        patched("no limit", "anys3.server.protocol.HttpProtocol._received_a_part", lambda *_: None),
+        patched("no limit", "anys3.server.messages.check_sizes", lambda *_: None),
+        patched("no limit", "anys3.server.messages.MessageReader._received_a_part", lambda *_: None),
         ignoring("x-amz-meta-a"),
     ),
 )

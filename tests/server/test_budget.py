@@ -157,7 +157,7 @@ def test_messages_that_wait_are_few_however_many_come() -> None:
         until = time.monotonic() + 0.4
         while time.monotonic() < until:
             waiting = [each for each in gc.get_objects() if type(each) is HttpProtocol]
-            seen.append(max((len(each._queue) for each in waiting), default=0))
+            seen.append(max((len(each.queue) for each in waiting), default=0))
             time.sleep(0.05)
     assert 0 < max(seen) < 1000
 

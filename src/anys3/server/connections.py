@@ -8,16 +8,13 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from anys3.protocol.http import Answer, Request
 from anys3.server import platform
 from anys3.server.budget import Budget
 from anys3.server.dates import DateLine
 from anys3.server.limits import Limits
-
-if TYPE_CHECKING:
-    from anys3.server.protocol import HttpProtocol
 
 Result = TypeVar("Result")
 _POOL_THREADS = 8
@@ -36,6 +33,31 @@ class Application(Protocol):
         """Return an id that no other answer has."""
 
 
+class Connection(Protocol):
+    """What its worker asks of a connection."""
+
+    def waiting_since(self) -> float | None:
+        """Return since when this connection waits for a request that nobody handles yet; None if it does not."""
+
+    def make_room(self) -> None:
+        """Close, in favour of another connection."""
+
+    def go_on(self) -> None:
+        """Handle some of the messages that wait: its turn has come."""
+
+    def check(self, now: float) -> None:
+        """End what has waited too long."""
+
+    def drain(self) -> None:
+        """Close if no request is under way; else the next answer closes."""
+
+    def abort(self) -> None:
+        """Break the connection."""
+
+    def throw(self, error: BaseException) -> None:
+        """Throw `error` into the handler, if one waits: the process is about to end."""
+
+
 class Connections:
     """The open connections of one worker and what they share. Belongs to one event loop."""
 
@@ -46,7 +68,7 @@ class Connections:
         self.log = app.log
         self.now = loop.time()
         """The loop's time at the last tick: coarse, and free to read."""
-        self.open: set[HttpProtocol] = set()
+        self.open: set[Connection] = set()
         self.budget = Budget(limits.buffered_max, app.log)
         self.active = 0
         """Requests that are being handled or answered."""
@@ -55,7 +77,7 @@ class Connections:
         self.is_draining = False
         self.date = DateLine()
         self._view = memoryview(bytearray(limits.receive_buffer))
-        self._waiting: deque[HttpProtocol] = deque()
+        self._waiting: deque[Connection] = deque()
         self.flowing = asyncio.Semaphore(limits.flowing_max)
         """For contents that no thread sends: taken to begin, given back when their client takes no more."""
         self._slots = limits.transfers_max
@@ -79,7 +101,7 @@ class Connections:
             self.open.discard(each)
             each.make_room()
 
-    def later(self, connection: HttpProtocol) -> None:
+    def later(self, connection: Connection) -> None:
         """Let `connection` go on in its turn: of those that have more to do, one a turn of the loop."""
         if not self._waiting:
             self.loop.call_soon(self._go_on)

@@ -1,7 +1,10 @@
-"""What a message's head must be beyond what llhttp checks: pure functions that raise Refused."""
+"""What a message's head must be beyond what llhttp checks: pure functions, most of which raise Refused."""
 
 from __future__ import annotations
 
+import httptools
+
+from anys3.protocol.http import Request
 from anys3.server.limits import Limits
 from anys3.spec.errors import S3Error
 
@@ -65,3 +68,19 @@ def body_length(headers: dict[bytes, bytes]) -> int | None:
     if encoding.lower() != b"chunked":
         raise refusal("NotImplemented", "The only transfer encoding is chunked.")
     return None
+
+
+def announced_length(request: Request | None) -> int:
+    """Return what a head says with Content-Length; 0 if it does not."""
+    return int(request.headers.get(b"content-length", b"0")) if request is not None else 0
+
+
+def cause_of(error: Exception) -> BaseException | None:
+    """Return what to refuse a message with, or what a callback raised, for an error of the parser."""
+    if isinstance(error, httptools.HttpParserCallbackError):
+        return error.__context__
+    if isinstance(error, httptools.HttpParserInvalidURLError):
+        return refusal("InvalidURI")
+    if isinstance(error, httptools.HttpParserInvalidMethodError):
+        return refusal("BadRequest", "The request does not begin with a method of HTTP.")
+    return refusal("BadRequest", f"The request is not HTTP: {error}.")

@@ -52,9 +52,12 @@ class Sink(Protocol):
     """What sending a content asks of its connection."""
 
     connections: Connections
-    is_lost: bool
     reading: int
     """Bytes of memory that reading a content takes; only `send_content` sets it."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection is."""
 
     @property
     def is_stalled(self) -> bool:

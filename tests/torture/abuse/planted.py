@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anys3.server import protocol
+from anys3.server import protocol, share
 from anys3.server.limits import MIB
 from tests.torture.abuse.changes import small
 
@@ -47,4 +47,4 @@ def accept_length_and_chunks() -> None:
 def unbounded_queue() -> None:
     """Messages are parsed and queued however many wait already, and nobody counts them."""
     small(pipelined_max=1 << 30)
-    protocol._MESSAGE_WEIGHT = 0
+    share._MESSAGE_WEIGHT = 0
