@@ -169,6 +169,21 @@ def test_a_table_whose_record_says_other_flags_is_seen(intact: tuple[Any, Path])
     assert [(one.table, "flags" in one.reason) for one in damaged] == [("main tree", True)]
 
 
+@pytest.mark.parametrize("bit", range(17, 64))
+def test_a_commit_that_counts_far_more_pages_than_the_file_has_is_seen(
+    intact: tuple[Any, Path], bit: int
+) -> None:
+    env, folder = intact
+    newest = env.info()["last_txnid"] % 2
+    changed(folder, newest * PAGE + 136 + bit // 8, 1 << bit % 8)
+    descriptor = os.open(folder / "data.mdb", os.O_RDONLY)
+    try:
+        _, damaged = pages.metas(descriptor, PAGE)
+    finally:
+        os.close(descriptor)
+    assert [(one.table, one.page) for one in damaged] == [("meta", newest)]
+
+
 def record_of(folder: Path, table: bytes) -> int:
     """Return where in the file the newest commit's record of a table begins: in the main tree, of one page here."""
     raw = (folder / "data.mdb").read_bytes()

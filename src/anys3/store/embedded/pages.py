@@ -8,6 +8,7 @@ tree's record counts its pages and rows, and every page is used once or free.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ _BIG, _TREE_IN_NODE = 1, 2
 _NO_PAGE = 2**64 - 1
 _FREE_LIST, _MAIN = "free list", "main tree"
 _INTEGER_KEYS = 8
+_UNWRITTEN_MAX = 65_536
+"""Pages behind the end of the file that a commit may count: it gave them numbers, and never wrote them."""
 
 IS_KNOWN = lmdb.version()[:2] == (0, 9) and struct.calcsize("P") == _NUMBER.size
 """Whether this build of LMDB writes the format that is read here; else only LMDB looks at the pages."""
@@ -85,9 +88,10 @@ def metas(descriptor: int, page_size: int) -> tuple[list[Meta], list[PageDamage]
     found: list[Meta] = []
     damaged: list[PageDamage] = []
     raws = [_read(descriptor, number, page_size) for number in (0, 1)]
+    in_file = os.fstat(descriptor).st_size // page_size
     for number, raw in enumerate(raws):
         try:
-            found.append(_meta(number, raw, page_size))
+            found.append(_meta(number, raw, page_size, in_file))
         except _Bad as bad:
             damaged.append(PageDamage("meta", number, str(bad)))
     if len(found) == 2:
@@ -107,7 +111,7 @@ def metas(descriptor: int, page_size: int) -> tuple[list[Meta], list[PageDamage]
     return found, damaged
 
 
-def _meta(number: int, raw: bytes, page_size: int) -> Meta:
+def _meta(number: int, raw: bytes, page_size: int, in_file: int) -> Meta:
     if len(raw) < page_size:
         raise _Bad("the file ends before it")
     page, _, flags, _, _ = _HEADER.unpack_from(raw)
@@ -116,6 +120,8 @@ def _meta(number: int, raw: bytes, page_size: int) -> Meta:
         raise _Bad("it is no meta page")
     if _TREE.unpack(free)[0] != page_size or _tree(free).flags != _INTEGER_KEYS or _tree(main).flags:
         raise _Bad("its trees are none of ours")
+    if last >= in_file + _UNWRITTEN_MAX:
+        raise _Bad(f"it counts {last + 1} pages, and the file has {in_file}")
     for tree in (_tree(free), _tree(main)):
         if tree.root != _NO_PAGE and not 2 <= tree.root <= last:
             raise _Bad(f"it names the root {tree.root} of {last} pages")
