@@ -53,7 +53,7 @@ class Sender:
         self._doubted: set[Place] = set()
         """Places of which an answer is missing."""
         self._kept: set[str] = set()
-        """Buckets that can't be deleted now, because an answer about something in them is missing."""
+        """Buckets that can't be deleted now, because it is not certain what is in them."""
         self._refusals = 0
 
     def _is_own(self, place: Place) -> bool:
@@ -111,6 +111,8 @@ class Sender:
                     self._known[place] = values[0]
                     self._doubted.discard(place)
                 else:
+                    # It is there, but which version of several alike was copied is not known.
+                    self._kept.add(place[1])
                     self._doubted.add(place)
 
     def _begin(

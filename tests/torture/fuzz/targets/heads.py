@@ -238,7 +238,8 @@ def checksum_headers(data: bytes) -> None:
     for algorithm, name in checksums.HEADERS.items():
         if not code and name in sent:
             same(plan.checksum_algorithm, algorithm, "algorithm")
-            same(base64.b64encode(plan.checksum), sent[name], "checksum")
+            # Bits behind the last byte of the digest, for which base64 has room, mean nothing.
+            same(plan.checksum, base64.b64decode(sent[name], validate=True), "checksum")
     if code:
         return
     if b"content-md5" in sent:
