@@ -184,6 +184,28 @@ def test_a_commit_that_counts_far_more_pages_than_the_file_has_is_seen(
     assert [(one.table, one.page) for one in damaged] == [("meta", newest)]
 
 
+def test_a_commit_whose_end_could_not_be_written_is_no_damage(intact: tuple[Any, Path]) -> None:
+    """LMDB then gives the meta page its old number and its old count of pages, but leaves the new roots in it."""
+    env, folder = intact
+    older = (env.info()["last_txnid"] + 1) % 2
+    with (folder / "data.mdb").open("r+b") as file:
+        file.seek(older * PAGE + 88 + 40)  # the root of its main tree
+        file.write(struct.pack("=Q", env.info()["last_pgno"] + 2))
+    damaged, rows = inspected(env, folder)
+    assert (damaged, len(rows)) == ([], 401)
+
+
+def test_a_root_of_the_newest_commit_that_cannot_be_is_seen(intact: tuple[Any, Path]) -> None:
+    env, folder = intact
+    newest = env.info()["last_txnid"] % 2
+    with (folder / "data.mdb").open("r+b") as file:
+        file.seek(newest * PAGE + 88 + 40)
+        file.write(struct.pack("=Q", env.info()["last_pgno"] + 2))
+        file.flush()
+        _, damaged = pages.metas(file.fileno(), PAGE)
+    assert [(one.table, one.page) for one in damaged] == [("meta", newest)]
+
+
 def record_of(folder: Path, table: bytes) -> int:
     """Return where in the file the newest commit's record of a table begins: in the main tree, of one page here."""
     raw = (folder / "data.mdb").read_bytes()

@@ -85,17 +85,17 @@ def metas(descriptor: int, page_size: int) -> tuple[list[Meta], list[PageDamage]
     Each commit writes the page that its number's last bit names, so the two are of neighbouring commits. A
     relaxed store that went back to a checkpoint has the same one twice (checkpoints.py).
     """
-    found: list[Meta] = []
+    found: dict[int, Meta] = {}
     damaged: list[PageDamage] = []
     raws = [_read(descriptor, number, page_size) for number in (0, 1)]
     in_file = os.fstat(descriptor).st_size // page_size
     for number, raw in enumerate(raws):
         try:
-            found.append(_meta(number, raw, page_size, in_file))
+            found[number] = _meta(number, raw, page_size, in_file)
         except _Bad as bad:
             damaged.append(PageDamage("meta", number, str(bad)))
     if len(found) == 2:
-        one, two = found
+        one, two = found.values()
         is_restored = one == two
         is_new = one.transaction == two.transaction == 0
         if not (is_restored or is_new) and (
@@ -103,12 +103,19 @@ def metas(descriptor: int, page_size: int) -> tuple[list[Meta], list[PageDamage]
         ):
             reason = f"the meta pages are of the commits {one.transaction} and {two.transaction}"
             damaged.append(PageDamage("meta", 0, reason))
-        older, newer = sorted(found, key=lambda each: each.transaction)
+        older, newer = sorted(found.values(), key=lambda each: each.transaction)
         if newer.last < older.last and not is_restored:
             damaged.append(
                 PageDamage("meta", newer.transaction % 2, "its commit has fewer pages than the last")
             )
-    return found, damaged
+    if found:
+        newest = max(found, key=lambda number: found[number].transaction)
+        try:
+            _check_roots(found[newest])
+        except _Bad as bad:
+            damaged.append(PageDamage("meta", newest, str(bad)))
+            del found[newest]
+    return list(found.values()), damaged
 
 
 def _meta(number: int, raw: bytes, page_size: int, in_file: int) -> Meta:
@@ -122,10 +129,18 @@ def _meta(number: int, raw: bytes, page_size: int, in_file: int) -> Meta:
         raise _Bad("its trees are none of ours")
     if last >= in_file + _UNWRITTEN_MAX:
         raise _Bad(f"it counts {last + 1} pages, and the file has {in_file}")
-    for tree in (_tree(free), _tree(main)):
-        if tree.root != _NO_PAGE and not 2 <= tree.root <= last:
-            raise _Bad(f"it names the root {tree.root} of {last} pages")
     return Meta(free, main, last, transaction)
+
+
+def _check_roots(meta: Meta) -> None:
+    """Raise _Bad if a root can't be.
+
+    The newer meta page is what counts. Where a commit could not be ended LMDB makes its page the older one by
+    the old number, and leaves the new roots in it, which may lie behind the old end.
+    """
+    for tree in (_tree(meta.free), _tree(meta.main)):
+        if tree.root != _NO_PAGE and not 2 <= tree.root <= meta.last:
+            raise _Bad(f"it names the root {tree.root} of {meta.last + 1} pages")
 
 
 def _tree(raw: bytes) -> Tree:
