@@ -58,6 +58,52 @@ def give_memory_back() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
+class Heap:
+    """How much of the C library's memory nobody uses: what many connections leave when they end, TLS above all."""
+
+    WORTH_GIVING_BACK = 64 << 20
+
+    def __init__(self) -> None:
+        """Ask nothing where the C library can't tell."""
+        self._free_bytes: Callable[[], int] = _free_bytes_of_heap()
+        self._kept = 0
+        """What was free after it was given back last: it stays, as it lies between what is in use."""
+
+    def has_ebbed(self) -> bool:
+        """Say, once for each time, whether so much more is free that the system should have it."""
+        free = self._free_bytes()
+        self._kept = min(self._kept, free)
+        if free - self._kept < self.WORTH_GIVING_BACK:
+            return False
+        self._kept = free
+        return True
+
+
+def _free_bytes_of_heap() -> Callable[[], int]:
+    """Return what asks glibc (2.33 or newer) how much of its memory is free; elsewhere none is."""
+    import ctypes  # noqa: PLC0415  (once a worker)
+
+    names = [
+        "arena",
+        "ordblks",
+        "smblks",
+        "hblks",
+        "hblkhd",
+        "usmblks",
+        "fsmblks",
+        "uordblks",
+        "fordblks",
+        "keepcost",
+    ]
+    kind = type("mallinfo2", (ctypes.Structure,), {"_fields_": [(name, ctypes.c_size_t) for name in names]})
+    try:
+        ask: Any = ctypes.CDLL(None).mallinfo2
+    except (AttributeError, OSError, TypeError):  # another C library, an old one, or Windows
+        return lambda: 0
+    ask.restype = kind
+    return lambda: int(ask().fordblks)
+
+
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Return a new event loop: uvloop's if it is installed, else asyncio's."""
     return loop_factory()()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from anys3.server import platform
 from anys3.server.connections import Connections
 
 
@@ -17,6 +18,7 @@ class Sweeper:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._timer: asyncio.TimerHandle | None = None
+        self._heap = platform.Heap()
 
     def start(self) -> None:
         """Begin ticking."""
@@ -32,7 +34,7 @@ class Sweeper:
         connections = self._connections
         now = connections.now = connections.loop.time()
         self._timer = connections.loop.call_later(connections.limits.tick_s, self._tick)
-        if connections.budget.ebb():
+        if connections.budget.ebb() or self._heap.has_ebbed():
             connections.give_memory_back()
         for connection in tuple(connections.open):
             try:
