@@ -126,6 +126,8 @@ def lay_out(path: Path) -> None:
     blobs = path / "blobs"
     with contextlib.suppress(OSError):  # our own name; the directory above may be closed to us
         device.sync_directory(path.parent)
+    # The mark's name, before any other is there: a kill may have come before it was synced.
+    device.sync_directory(path)
     for name in ("index", "incoming", "blobs"):
         (path / name).mkdir(mode=0o700, exist_ok=True)
     for number in range(256):
