@@ -17,7 +17,9 @@ from tests.rawclient import RawClient, Response, encode_query, read_response, re
 
 ACCESS_KEY_ID = "AKIATESTSOFANYS30000"
 SECRET_ACCESS_KEY = "a-secret-for-tests-that-is-long-enough-00"
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
+READY = b"rclone lsd"
+"""Stands at the end of the first screen."""
 
 
 class ServerProcess:
@@ -45,9 +47,10 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start, and return when it answers."""
+        """Start, and return when all its workers are ready, as its first screen says, and it answers."""
         log = self.directory.with_suffix(".log")
         with log.open("ab") as output:
+            before = output.tell()
             self._process = subprocess.Popen(
                 [
                     *(*self._under, sys.executable, *self._entry, "serve", str(self.directory)),
@@ -59,7 +62,8 @@ class ServerProcess:
                 start_new_session=True,
             )
         limit = time.monotonic() + START_TIMEOUT_S
-        while not self._answers():
+        # Another test's server may have come to the port meanwhile, and would answer as well.
+        while not (READY in log.read_bytes()[before:] and self._answers()):
             assert self._process.poll() is None, log.read_text()
             assert time.monotonic() < limit, log.read_text()
             time.sleep(0.02)

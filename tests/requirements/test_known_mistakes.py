@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ast
 import logging
 import os
@@ -188,8 +189,9 @@ def listening_ports(pid: int) -> set[int]:
     inodes = set()
     for member in family:
         for descriptor in Path(f"/proc/{member}/fd").iterdir():
-            target = str(descriptor.readlink())
-            inodes |= {target[8:-1]} if target.startswith("socket:[") else set()
+            with contextlib.suppress(FileNotFoundError):  # closed since
+                target = str(descriptor.readlink())
+                inodes |= {target[8:-1]} if target.startswith("socket:[") else set()
     lines = [
         line.split()
         for name in ("tcp", "tcp6")

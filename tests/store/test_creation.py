@@ -41,7 +41,7 @@ def test_many_processes_may_make_one_index(tmp_path: Path) -> None:
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0] * 4
-    assert sorted(file.name for file in (tmp_path / "index").iterdir()) == ["data.mdb", "lock.mdb"]
+    assert sorted(file.name for file in (tmp_path / "index").iterdir()) == ["data.mdb", "lock.mdb", "made"]
 
 
 def _open(path: Path) -> None:

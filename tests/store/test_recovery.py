@@ -22,7 +22,7 @@ def test_a_half_made_index_is_removed(store: Path) -> None:
     (store / "index" / "new-1").mkdir()
     (store / "index" / "new-1" / creation.FILE).write_bytes(b"half")
     recover(store)
-    assert sorted(file.name for file in (store / "index").iterdir()) == ["data.mdb", "lock.mdb"]
+    assert sorted(file.name for file in (store / "index").iterdir()) == ["data.mdb", "lock.mdb", "made"]
 
 
 def test_a_half_written_checkpoint_is_removed(store: Path) -> None:
