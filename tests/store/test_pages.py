@@ -195,6 +195,30 @@ def test_a_commit_whose_end_could_not_be_written_is_no_damage(intact: tuple[Any,
     assert (damaged, len(rows)) == ([], 401)
 
 
+def test_meta_pages_are_those_of_one_moment_however_many_commits_come_meanwhile(
+    intact: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env, folder = intact
+    table = env.open_db(b"one")
+    reads = []
+    real = pages._read
+
+    def read_slowly(descriptor: int, number: int, page_size: int, count: int = 1) -> bytes:
+        """Let two commits come between the first pages that are read."""
+        raw = real(descriptor, number, page_size, count)
+        if len(reads) < 4:
+            for _ in range(2):
+                with env.begin(write=True) as txn:
+                    txn.put(b"%d" % len(reads), b"", db=table)
+                reads.append(number)
+        return raw
+
+    monkeypatch.setattr(pages, "_read", read_slowly)
+    with (folder / "data.mdb").open("rb") as file:
+        assert pages.metas(file.fileno(), PAGE)[1] == []
+    assert len(reads) == 4
+
+
 def test_a_root_of_the_newest_commit_that_cannot_be_is_seen(intact: tuple[Any, Path]) -> None:
     env, folder = intact
     newest = env.info()["last_txnid"] % 2

@@ -34,6 +34,7 @@ _BIG, _TREE_IN_NODE = 1, 2
 _NO_PAGE = 2**64 - 1
 _FREE_LIST, _MAIN = "free list", "main tree"
 _INTEGER_KEYS = 8
+_ATTEMPTS = 100
 _UNWRITTEN_MAX = 65_536
 """Pages behind the end of the file that a commit may count: it gave them numbers, and never wrote them."""
 
@@ -87,7 +88,8 @@ def metas(descriptor: int, page_size: int) -> tuple[list[Meta], list[PageDamage]
     """
     found: dict[int, Meta] = {}
     damaged: list[PageDamage] = []
-    raws = [_read(descriptor, number, page_size) for number in (0, 1)]
+    both = _read_settled(descriptor, page_size)
+    raws = [both[:page_size], both[page_size:]]
     in_file = os.fstat(descriptor).st_size // page_size
     for number, raw in enumerate(raws):
         try:
@@ -116,6 +118,17 @@ def metas(descriptor: int, page_size: int) -> tuple[list[Meta], list[PageDamage]
             damaged.append(PageDamage("meta", newest, str(bad)))
             del found[newest]
     return list(found.values()), damaged
+
+
+def _read_settled(descriptor: int, page_size: int) -> bytes:
+    """Return both meta pages of one moment, though commits may come meanwhile: read alike twice in a row."""
+    both = _read(descriptor, 0, page_size, 2)
+    for _ in range(_ATTEMPTS):
+        again = _read(descriptor, 0, page_size, 2)
+        if again == both:
+            break
+        both = again
+    return both
 
 
 def _meta(number: int, raw: bytes, page_size: int, in_file: int) -> Meta:
