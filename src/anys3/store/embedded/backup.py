@@ -26,6 +26,7 @@ from anys3.store.embedded.findings import Damage, ScrubReport
 from anys3.store.embedded.format import BLOB, INLINE, Reference, crc32, pack_id
 from anys3.store.embedded.index import Index, translate
 from anys3.store.embedded.inspecting import inspect
+from anys3.store.embedded.multipart import inline_content
 from anys3.store.embedded.naming import Named, Naming
 from anys3.store.interface import Corrupt, StoreFull, Unavailable
 
@@ -178,9 +179,10 @@ class Backup:
             else:
                 self._wanted.add(reference)
         elif reference.kind == INLINE and reference.id:
-            content = txn.get(pack_id(reference.id), db=index.inline)
-            if content is None or len(content) != reference.size or crc32(content) != reference.crc:
-                reason = f"inline content {reference.id} is damaged"
+            try:
+                inline_content(index, reference, txn)
+            except Corrupt as error:
+                reason = str(error)
         if reason:
             self.report.damaged.append(Damage(named.bucket, named.key, reason, named.upload_id))
 
