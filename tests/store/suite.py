@@ -653,7 +653,7 @@ class Suite:
             assert opened is not None
             assert opened.inline is None
             assert opened.source is not None
-            assert [(one.number, one.size) for one in opened.source.parts()] == [
+            assert [(one.number, one.size) for one in await opened.source.parts()] == [
                 (number, len(body)) for number, body in bodies.items()
             ]
             assert read(opened) == whole

@@ -22,7 +22,7 @@ async def get_object(call: Call, want: GetObjectInput) -> Answer:
         raise call.missing_key()
     entry, source = opened.entry, opened.source
     try:
-        parts = source.parts() if source is not None and want.part_number is not None else ()
+        parts = await source.parts() if source is not None and want.part_number is not None else ()
         reading = plan_reading(call, want, entry, parts)
         if reading is None:
             return not_modified(entry)

@@ -38,8 +38,10 @@ async def get_object_attributes(call: Call, want: GetObjectAttributesInput) -> A
         raise call.missing_key()
     parts: Sequence[Part] = ()
     if opened.source is not None:
-        parts = opened.source.parts()
-        opened.source.close()
+        try:
+            parts = await opened.source.parts()
+        finally:
+            opened.source.close()
     entry = opened.entry
     elements = {
         "ETag": f"<ETag>{escape(entry.etag)}</ETag>",

@@ -35,6 +35,6 @@ async def _entry_with_parts(call: Call) -> tuple[Entry | None, tuple[Part, ...]]
     if opened.source is None:
         return opened.entry, ()
     try:
-        return opened.entry, tuple(opened.source.parts())
+        return opened.entry, tuple(await opened.source.parts())
     finally:
         opened.source.close()

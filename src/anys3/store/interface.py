@@ -1,17 +1,21 @@
-"""The store's contract. Memory and embedded engines pass the same suite (tests/store/suite.py).
+"""The store's contract. All engines pass the same suite (tests/store/suite.py).
 
 **Awaitable throughout.** The embedded engine's reads complete without suspending; a remote engine's wait
 for the network. No caller may tell the difference.
 
 **A mutation is a value**: one bucket, expectations and changes, decided and applied in one atomic step,
-durable before `commit` returns. Order is the order of commits, never of wall clocks.
+durable before `commit` returns. Order is the order of commits of a key, never of wall clocks.
+
+**Nobody knows what a lost connection has done.** A commit that raises Unavailable may have happened, or may
+still happen; what the engine can find out, it finds out before it raises.
 
 **Contents are immutable.** A content is written once, by `ContentWriter`, and belongs to exactly one entry
 or part from the commit that names it. What a commit un-names is freed by the engine; readers that hold it
 open are not disturbed. A content that no commit ever names is discarded by the engine.
 
 **Configuration is data.** Buckets and keys lie in the store; `generation()` rises with every change of them,
-made by this process or by any other, so that caches know when to look again.
+made by this process or by any other, so that caches know when to look again. A change of configuration that
+takes something away (a key, a right, a bucket, a setting) is in force in every process when its method returns.
 """
 
 # ruff: noqa: N818 (errors are named after what happened, as S3 names its codes)
@@ -92,7 +96,7 @@ class StoreFull(StoreError):
 
 
 class Unavailable(StoreError):
-    """The engine can't answer now (I/O error, read-only device, lost connection)."""
+    """The engine can't answer now (I/O error, read-only device, lost connection, too few replicas)."""
 
 
 # --- expectations -------------------------------------------------------------------------------------
@@ -206,7 +210,7 @@ class Mutation(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """A durable mutation. Sequences rise with every commit of the store."""
+    """A durable mutation. Of two commits of one key the later has the higher sequence; none is given twice."""
 
     sequence: int
 
@@ -263,8 +267,8 @@ class Source(Protocol):
         Closing the slice closes the source.
         """
 
-    def parts(self) -> Sequence[Part]:
-        """Return the parts, in order; empty for an object put in one piece."""
+    async def parts(self) -> Sequence[Part]:
+        """Return the parts, in order; empty for an object put in one piece. Raises Corrupt, Unavailable."""
 
     def close(self) -> None:
         """Let go. Idempotent."""
@@ -280,7 +284,7 @@ class ContentWriter(Protocol):
         """Make the bytes durable and return the content for PutEntry or PutPart."""
 
     def discard(self) -> None:
-        """Forget the bytes. Idempotent; does nothing after a commit has named the content."""
+        """Forget the bytes. Idempotent; does nothing after a commit that has named the content, or may have."""
 
 
 class Store(Protocol):
@@ -290,7 +294,10 @@ class Store(Protocol):
     """Contents up to this many bytes are handed over as `bytes`."""
 
     def generation(self) -> int:
-        """Return the number of the configuration; cheap enough for every request."""
+        """Return the number of the configuration; cheap enough for every request.
+
+        Raises Unavailable while the engine can't know whether it has changed.
+        """
 
     # configuration: keys and buckets
 
@@ -349,10 +356,10 @@ class Store(Protocol):
     async def commit(self, mutation: Mutation) -> Committed:
         """Apply a mutation, durably.
 
-        Raises NoSuchBucket, ExpectationFailed, NoSuchUpload, PartChanged, StoreFull, Unavailable; whatever
-        it raises, nothing was changed, and the contents may be
-        committed again. If the caller stops waiting, the mutation may still happen. An entry's size must
-        be its content's.
+        Raises NoSuchBucket, ExpectationFailed, NoSuchUpload, PartChanged, StoreFull: nothing was changed then,
+        and the contents may be committed again. After Unavailable they may not: an engine in this process says
+        so only when nothing was changed, a remote one also when it can't know. If the caller stops waiting, the
+        mutation may still happen. An entry's size must be its content's.
         """
 
     # contents

@@ -82,7 +82,7 @@ class MemorySource:
         """Return `length` bytes from `start` on."""
         return MemoryContent(self._content.pieces, start, length)
 
-    def parts(self) -> Sequence[Part]:
+    async def parts(self) -> Sequence[Part]:
         """Return the parts; empty for an object put in one piece."""
         return self._content.parts
 

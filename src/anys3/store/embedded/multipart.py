@@ -61,7 +61,7 @@ class ManifestSource:
         """Return `length` bytes from `start` on."""
         return ManifestContent(self, start, length)
 
-    def parts(self) -> Sequence[Part]:
+    async def parts(self) -> Sequence[Part]:
         """Return the parts, in order."""
         with self._index.env.begin() as txn:
             return read_manifest(self._index, txn, self._manifest)

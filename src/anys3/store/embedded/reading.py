@@ -168,7 +168,7 @@ class BlobSource:
         """Return `length` bytes from `start` on."""
         return BlobContent(self.blob, start, length)
 
-    def parts(self) -> Sequence[Part]:
+    async def parts(self) -> Sequence[Part]:
         """Return no parts."""
         return ()
 
@@ -189,10 +189,10 @@ class OwnedSource:
         """Return `length` bytes from `start` on."""
         return OwnedContent(self.source.slice(start, length), self._bucket, self._key)
 
-    def parts(self) -> Sequence[Part]:
+    async def parts(self) -> Sequence[Part]:
         """Return the parts, in order. Raises Corrupt."""
         try:
-            return self.source.parts()
+            return await self.source.parts()
         except lmdb.Error as error:
             raise _translate(error, self._bucket, self._key) from error
         except Corrupt as error:
