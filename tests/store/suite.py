@@ -234,6 +234,18 @@ class Suite:
 
         run(test)
 
+    def test_the_first_root_key_stays_whoever_else_claims_to_be_it(self, run: Run) -> None:
+        async def test(store: Store) -> None:
+            await store.put_key(AccessKey("AK0", "s", "app"))
+            claims = [AccessKey(f"AK{n}", f"secret {n}", "root", is_root=True) for n in range(1, 9)]
+            got = await asyncio.gather(*(store.claim_root(key) for key in claims))
+            before = store.generation()
+            got.append(await store.claim_root(claims[-1]))
+            assert [key for key in await store.keys() if key.is_root] == [got[0]]
+            assert (got, store.generation()) == ([got[0]] * 9, before)
+
+        run(test)
+
     @pytest.mark.requirement("DB-01", "DB-03", "DB-04", "DB-06")
     def test_a_bucket_that_is_made_again_is_another_one(self, run: Run) -> None:
         async def test(store: Store) -> None:

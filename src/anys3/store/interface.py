@@ -310,6 +310,12 @@ class Store(Protocol):
     async def put_key(self, key: AccessKey) -> None:
         """Create or replace a key."""
 
+    async def claim_root(self, key: AccessKey) -> AccessKey:
+        """Make `key` the root key unless there is one, and return the one that there is then, in one step.
+
+        Of several servers that start at once all get the same.
+        """
+
     async def delete_key(self, access_key_id: str) -> bool:
         """Delete a key; False if it did not exist."""
 

@@ -179,6 +179,14 @@ class MemoryStore:
         self._keys[key.access_key_id] = key
         self._generation += 1
 
+    async def claim_root(self, key: AccessKey) -> AccessKey:
+        """Make `key` the root key unless there is one, and return the one that there is then."""
+        for other in self._keys.values():
+            if other.is_root:
+                return other
+        await self.put_key(key)
+        return key
+
     async def delete_key(self, access_key_id: str) -> bool:
         """Delete a key; False if it did not exist."""
         self._generation += 1

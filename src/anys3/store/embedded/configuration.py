@@ -257,6 +257,15 @@ def put_key(batch: Batch, key: AccessKey) -> None:
     batch.generation += 1
 
 
+def claim_root(batch: Batch, key: AccessKey) -> AccessKey:
+    """Put the root key unless there is one, and return the one that there is then. Raises Corrupt."""
+    for other in keys(batch.index, batch.txn):
+        if other.is_root:
+            return other
+    put_key(batch, key)
+    return key
+
+
 def delete_key(batch: Batch, access_key_id: str) -> bool:
     """Delete a key; False if it did not exist."""
     name = row_name(access_key_id)

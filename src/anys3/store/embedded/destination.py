@@ -24,6 +24,7 @@ from anys3.store.embedded import device, recovery
 from anys3.store.embedded import directory as layout
 from anys3.store.embedded.index import Index
 from anys3.store.interface import StoreError
+from anys3.store.starting import AlreadyServed, NotAStore
 
 RECORD = "backup.json"
 WORK = "backup.new"
@@ -100,9 +101,7 @@ class Destination:
         elif "format" in found:
             raise NotABackup(f"{self.path} is a store, and no backup of one")
         elif found - _HARMLESS:
-            raise layout.NotAStore(
-                f"{self.path} is not empty and no backup: it holds {min(found - _HARMLESS)!r}"
-            )
+            raise NotAStore(f"{self.path} is not empty and no backup: it holds {min(found - _HARMLESS)!r}")
 
     def _read_record(self, *, is_whole: bool) -> None:
         try:
@@ -143,7 +142,7 @@ class Destination:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | device.O_CLOEXEC, 0o600)
         if not device.lock_byte(descriptor, 0):
             os.close(descriptor)
-            raise layout.AlreadyServed(f"another command uses {self.path}")
+            raise AlreadyServed(f"another command uses {self.path}")
         return descriptor
 
     def _write_record(self, moments: list[Moment]) -> None:

@@ -10,8 +10,6 @@ DIR/audit.log    who changed keys and buckets: see server/audit.py
 DIR/incoming/n/  blobs that no commit has named yet, by the slot of the process that writes them
 """
 
-# ruff: noqa: N818 (errors are named after what happened, as S3 names its codes)
-
 from __future__ import annotations
 
 import contextlib
@@ -25,28 +23,13 @@ import lmdb
 from anys3.store.embedded import creation, device
 from anys3.store.embedded.format import FORMAT
 from anys3.store.interface import StoreError, StoreFull, Unavailable
+from anys3.store.starting import AlreadyServed, NewerFormat, NotAStore, ReadOnly
 
 _MARK = re.compile(r"anys3 store, format (\d+)\n")
 NO_ROOM = ("No space left", "File too large", "quota exceeded")
 """What the system says where there is no room; LMDB passes on only the words."""
 # What may lie in a directory that is not a store yet: our own first steps, and a fresh ext4's own.
 _HARMLESS = {"lock", "control", "format.new", "lost+found"}
-
-
-class NewerFormat(StoreError):
-    """The store was written by a newer anys3."""
-
-
-class NotAStore(StoreError):
-    """The directory holds something else, and is left alone."""
-
-
-class AlreadyServed(StoreError):
-    """Another server serves this directory."""
-
-
-class ReadOnly(StoreError):
-    """The directory can't be written to."""
 
 
 def explain(error: OSError, path: Path) -> StoreError:

@@ -206,6 +206,11 @@ class EmbeddedStore:
         """Create or replace a key."""
         await self._committer.submit(configuration.put_key, key)
 
+    async def claim_root(self, key: AccessKey) -> AccessKey:
+        """Make `key` the root key unless there is one, and return the one that there is then, in one step."""
+        root: AccessKey = await self._committer.submit(configuration.claim_root, key)
+        return root
+
     async def delete_key(self, access_key_id: str) -> bool:
         """Delete a key; False if it did not exist."""
         is_deleted: bool = await self._committer.submit(configuration.delete_key, access_key_id)

@@ -21,6 +21,7 @@ from anys3.store.embedded.destination import WORK
 from anys3.store.embedded.format import FORMAT, pack_id
 from anys3.store.embedded.index import TIB
 from anys3.store.interface import Unavailable
+from anys3.store.starting import NotAStore
 
 if sys.platform != "win32":
     import fcntl
@@ -98,7 +99,7 @@ def _format_of(path: Path) -> int:
     text = (path / "format").read_text("ascii", "replace")
     number = _MARK.fullmatch(text)
     if number is None:
-        raise layout.NotAStore(f"{path} is not an anys3 store: its file 'format' says {text[:40]!r}")
+        raise NotAStore(f"{path} is not an anys3 store: its file 'format' says {text[:40]!r}")
     layout.check_format(int(number[1]), path)
     return int(number[1])
 

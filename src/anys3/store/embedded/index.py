@@ -29,6 +29,7 @@ from anys3.store.embedded import device, directory, pages
 from anys3.store.embedded.format import FORMAT, Counters, decode_counters, encode_counters
 from anys3.store.embedded.rows import Rows
 from anys3.store.interface import Corrupt, StoreError, StoreFull, Unavailable
+from anys3.store.starting import ReadOnly
 
 TIB = 1 << 40
 _MAP_SIZES = (4 * TIB, TIB, TIB // 16, TIB // 1024)
@@ -212,7 +213,7 @@ def translate(error: BaseException) -> StoreError:
     if any(words in text for words in directory.NO_ROOM):
         return StoreFull(f"no room left for the index: {text}")
     if isinstance(error, lmdb.ReadonlyError) or "Read-only" in text or "Permission denied" in text:
-        return directory.ReadOnly(f"cannot write to the index: {text}")
+        return ReadOnly(f"cannot write to the index: {text}")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFull(f"no room left: {text}")
     return Unavailable(f"the index answers: {text}")

@@ -13,6 +13,7 @@ from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import pack_id
 from anys3.store.embedded.index import Index
 from anys3.store.interface import Corrupt, Unavailable
+from anys3.store.starting import AlreadyServed
 
 
 def recover(path: str | Path) -> None:
@@ -69,7 +70,7 @@ def prepare_guest(path: Path) -> None:
         return
     try:
         lock = layout.lock_directory(path)
-    except layout.AlreadyServed:
+    except AlreadyServed:
         if checkpoints.must_go_back(path) is not None:
             raise Unavailable("a server that starts is putting the store in order: try again") from None
         return
