@@ -12,6 +12,7 @@ import pytest
 import anys3
 from tests.rawclient import RawClient
 
+pytest_plugins = ["tests.engines.fixtures"]
 _numbers = itertools.count(1)
 
 

@@ -1,0 +1,263 @@
+"""Ceph: monitors and OSDs with a replicated pool and an erasure-coded one, without a manager."""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import itertools
+import os
+import struct
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.engines.daemon import WAIT_S, Daemon, EngineFailed, program, run, wait_until
+from tests.engines.hosts import LOOPBACK, Host
+from tests.engines.rados_commands import LIBRARY, Commands
+
+PROGRAMS = ("ceph-mon", "ceph-osd", "monmaptool")
+DATA, EC = "data", "ec"
+PLACEMENT_GROUPS = 8
+CONF = """[global]
+fsid = {fsid}
+mon_host = {mon_host}
+ms_bind_ipv6 = false
+auth_cluster_required = none
+auth_service_required = none
+auth_client_required = none
+auth_allow_insecure_global_id_reclaim = false
+run_dir = {directory}/run
+crash_dir = {directory}/run
+# Commands to an OSD come in through its socket's thread. A path may not be long, so it is relative.
+admin_socket = run/$name.asok
+chdir =
+osd_pool_default_size = 3
+osd_pool_default_min_size = 2
+osd_pool_default_pg_autoscale_mode = off
+osd_crush_chooseleaf_type = 0
+osd_objectstore = {store}
+
+[mon]
+mon_data = {directory}/mon.$id
+log_file = {directory}/mon.$id.log
+mon_allow_pool_delete = true
+mon_max_pg_per_osd = 1000
+# It would stop on a disk that is nearly full.
+mon_data_avail_warn = 2
+mon_data_avail_crit = 1
+# Every change of a map waits this long for others; the default is a second.
+paxos_propose_interval = 0.05
+mon_osd_crush_smoke_test = false
+mon_osd_down_out_interval = 3600
+mon_osd_min_down_reporters = 1
+mon_osd_reporter_subtree_level = osd
+
+[osd]
+osd_data = {directory}/osd.$id
+log_file = {directory}/osd.$id.log
+osd_heartbeat_interval = 1
+osd_heartbeat_grace = 4
+osd_recovery_delay_start = 0
+osd_class_load_list = *
+osd_class_default_list = *
+memstore_device_bytes = 1073741824
+# A sparse file: a few MB are really used.
+bluestore_block_size = 4294967296
+bluestore_cache_autotune = false
+bluestore_cache_size = 67108864
+osd_memory_target = 939524096
+
+[client]
+admin_socket =
+"""
+
+
+def missing() -> str | None:
+    """Return why it can't be started here."""
+    absent = [name for name in PROGRAMS if program(name) is None]
+    if absent:
+        return f"Ceph's {', '.join(absent)} are not installed"
+    try:
+        ctypes.CDLL(LIBRARY)
+    except OSError:
+        return f"{LIBRARY} is not installed"
+    return None
+
+
+class Cluster:
+    """A cluster that runs, reached by its configuration file."""
+
+    def __init__(self, conf: Path, host: Host = LOOPBACK) -> None:
+        self.conf = conf
+        self._host = host
+
+    def commands(self) -> Commands:
+        """Return a connection for commands to monitors and OSDs."""
+        with self._host.entered():  # librados makes its threads here, and they its sockets
+            return Commands(self.conf)
+
+    def states(self) -> dict[str, str]:
+        """Return the state of every placement group, such as "active+clean"; "unknown" if nobody can tell."""
+        states = {}
+        with self.commands() as commands:
+            for pool in commands.mon("osd dump")["pools"]:
+                for number in range(pool["pg_num"]):
+                    pgid = f"{pool['pool']}.{number:x}"
+                    try:
+                        states[pgid] = str(commands.pg(pgid, "query")["state"])
+                    except EngineFailed:
+                        states[pgid] = "unknown"
+        return states
+
+    def wait_clean(self, timeout_s: float = WAIT_S) -> None:
+        """Return when every object has all its replicas or shards again."""
+        wait_until(lambda: set(self.states().values()) == {"active+clean"}, "all active+clean", timeout_s)
+
+
+class Ceph(Cluster):
+    """Monitors and OSDs, taking the hosts in turn, as a context manager.
+
+    A killed OSD of memstore comes back empty, as one whose disk was replaced; one that is stopped comes back whole,
+    as does either of bluestore, which is a file here.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        mons: int = 1,
+        osds: int = 3,
+        store: str = "memstore",
+        hosts: Sequence[Host] = (LOOPBACK,),
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "run").mkdir()
+        self.directory = directory
+        super().__init__(directory / "ceph.conf", hosts[0])
+        self._fsid = str(uuid.uuid4())
+        self._addresses = {
+            name: f"[v2:{host.address}:{host.port(3300)},v1:{host.address}:{host.port(6789)}]"
+            for name, host in zip("abcdefg"[:mons], itertools.cycle(hosts), strict=False)
+        }
+        self._configure(store)
+        self.mons = [
+            self._daemon("mon", name, host)
+            for name, host in zip(self._addresses, itertools.cycle(hosts), strict=False)
+        ]
+        self.osds = [
+            self._daemon("osd", number, host)
+            for number, host in zip(range(osds), itertools.cycle(hosts), strict=False)
+        ]
+
+    def __enter__(self) -> Ceph:
+        try:
+            self._make_directories()
+            for daemon in (*self.mons, *self.osds):
+                daemon.start()
+            self._make_pools()
+            self.wait_up()
+            self.wait_clean()
+        except BaseException as error:
+            error.add_note("\n".join(daemon.state() for daemon in (*self.mons, *self.osds)))
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all daemons; nothing is saved."""
+        for daemon in (*self.osds, *self.mons):
+            daemon.kill()
+
+    def wait_up(self) -> None:
+        """Return when the monitors say that every OSD that runs is up."""
+        running = [number for number, daemon in enumerate(self.osds) if daemon.is_running]
+
+        def all_up() -> bool:
+            up = {osd["osd"] for osd in commands.mon("osd dump")["osds"] if osd["up"]}
+            return up.issuperset(running)
+
+        with self.commands() as commands:
+            self.osds[0].wait(all_up, "up")
+
+    def kill_osd(self, number: int) -> None:
+        self.osds[number].kill()
+
+    def stop_osd(self, number: int) -> None:
+        """End an OSD as an operator would: it saves what it has."""
+        self.osds[number].stop()
+
+    def start_osd(self, number: int) -> None:
+        """Start it again, and don't wait until it is up."""
+        self.osds[number].start()
+
+    def kill_mon(self, number: int) -> None:
+        self.mons[number].kill()
+
+    def start_mon(self, number: int) -> None:
+        self.mons[number].start()
+
+    def leader(self) -> int:
+        """Return the number of the monitor that leads."""
+        with self.commands() as commands:
+            return list(self._addresses).index(commands.mon("quorum_status")["quorum_leader_name"])
+
+    def _configure(self, store: str) -> None:
+        mon_host = ",".join(self._addresses.values())
+        text = CONF.format(fsid=self._fsid, mon_host=mon_host, directory=self.directory, store=store)
+        self.conf.write_text(text)
+
+    def _daemon(self, kind: str, number: str | int, host: Host) -> Daemon:
+        addresses = (f"--public-addr={host.address}", f"--cluster-addr={host.address}")
+        argv = (str(program(f"ceph-{kind}")), "-f", "-c", str(self.conf), "-i", str(number), *addresses)
+        return Daemon(argv, self.directory / f"{kind}.{number}.log", host)
+
+    def _make_directories(self) -> None:
+        """Make what each daemon starts from, all at once: it is mostly waiting for the disk."""
+        monmap, keyring = self.directory / "monmap", self.directory / "keyring"
+        names = (part for item in self._addresses.items() for part in ("--addv", *item))
+        run([str(program("monmaptool")), "--create", "--fsid", self._fsid, *names, str(monmap)])
+        keyring.write_text(f'[mon.]\nkey = {_key()}\ncaps mon = "allow *"\n')
+        commands = [
+            ("ceph-mon", "-i", name, "--monmap", str(monmap), "--keyring", str(keyring))
+            for name in self._addresses
+        ]
+        for number in range(len(self.osds)):
+            (self.directory / f"osd.{number}").mkdir()
+            commands.append(
+                ("ceph-osd", "-i", str(number), "--osd-uuid", self._uuid(number), "--no-mon-config")
+            )
+        with ThreadPoolExecutor() as threads:
+            list(
+                threads.map(
+                    lambda argv: run([str(program(argv[0])), "-c", str(self.conf), "--mkfs", *argv[1:]]),
+                    commands,
+                )
+            )
+
+    def _uuid(self, number: int) -> str:
+        return str(uuid.uuid5(uuid.UUID(self._fsid), str(number)))
+
+    def _make_pools(self) -> None:
+        with self.commands() as commands:
+            for number in range(len(self.osds)):
+                commands.mon("osd new", uuid=self._uuid(number), id=number)
+            profile = ["plugin=jerasure", "k=2", "m=1", "crush-failure-domain=osd"]
+            commands.mon("osd erasure-code-profile set", name="ec21", profile=profile)
+            pools = {
+                DATA: {"pool_type": "replicated"},
+                EC: {"pool_type": "erasure", "erasure_code_profile": "ec21"},
+            }
+            for name, form in pools.items():
+                commands.mon(
+                    "osd pool create", pool=name, pg_num=PLACEMENT_GROUPS, pgp_num=PLACEMENT_GROUPS, **form
+                )
+                commands.mon("osd pool application enable", pool=name, app="anys3")
+
+
+def _key() -> str:
+    """Return a key in Ceph's form. Monitors want one to begin with; with no authentication nobody is asked for it."""
+    return base64.b64encode(struct.pack("<HIIH", 1, 0, 0, 16) + os.urandom(16)).decode()
