@@ -8,15 +8,26 @@ import pytest
 
 from anys3.store.interface import Store
 from anys3.store.memory import MemoryStore
+from tests.store.pausing_suite import Beside, PausingSuite, run_two
 from tests.store.suite import Suite, run
 
-__all__ = ["run"]
+__all__ = ["run", "run_two"]
 
 
-class TestMemory(Suite):
+class TestMemory(Suite, PausingSuite):
     """The contract, in memory."""
 
     @pytest.fixture
     def store_factory(self) -> Callable[[], Store]:
         """Return a function that makes an empty store."""
         return MemoryStore
+
+    @pytest.fixture
+    def beside(self) -> Beside:
+        """Return a function that makes another way to a store."""
+
+        def another(store: Store) -> Store:
+            assert isinstance(store, MemoryStore)
+            return MemoryStore(store)
+
+        return another

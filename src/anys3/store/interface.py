@@ -13,6 +13,9 @@ still happen; what the engine can find out, it finds out before it raises.
 or part from the commit that names it. What a commit un-names is freed by the engine; readers that hold it
 open are not disturbed. A content that no commit ever names is discarded by the engine.
 
+**A store can be paused**: then every change is refused, in every process, but what the object does that has
+paused it. So a store is moved, and what is half made is kept from being used (moving.py).
+
 **Configuration is data.** Buckets and keys lie in the store; `generation()` rises with every change of them,
 made by this process or by any other, so that caches know when to look again. A change of configuration that
 takes something away (a key, a right, a bucket, a setting) is in force in every process when its method returns.
@@ -97,6 +100,35 @@ class StoreFull(StoreError):
 
 class Unavailable(StoreError):
     """The engine can't answer now (I/O error, read-only device, lost connection, too few replicas)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why a store takes no changes, but from the object that has paused it.
+
+    `reason` is for people, `holder` names that object; `ends_ms` is when the pause ends by itself, by the engine's
+    clock (None: it does not).
+    """
+
+    reason: str
+    holder: str
+    ends_ms: int | None = None
+
+
+class Paused(Unavailable):
+    """The store takes no changes now; nothing was changed. `pause` is None for a holder whose pause has ended."""
+
+    def __init__(self, pause: Pause | None) -> None:
+        super().__init__(pause.reason if pause else "the pause under which this was to be done has ended")
+        self.pause = pause
+
+
+class PauseChanged(StoreError):
+    """The pause is not (any more) the one that was expected; `pause` is the one in force, None if there is none."""
+
+    def __init__(self, pause: Pause | None) -> None:
+        super().__init__(pause.reason if pause else "the pause has ended")
+        self.pause = pause
 
 
 # --- expectations -------------------------------------------------------------------------------------
@@ -216,6 +248,7 @@ class Committed(NamedTuple):
 
 
 Parts = list[Part]
+Entries = list[tuple[bytes, Entry]]
 """Inside the classes below, `list` is the method."""
 
 # --- listings -----------------------------------------------------------------------------------------
@@ -299,7 +332,21 @@ class Store(Protocol):
         Raises Unavailable while the engine can't know whether it has changed.
         """
 
-    # configuration: keys and buckets
+    async def paused(self) -> Pause | None:
+        """Return the pause that is in force."""
+
+    async def pause(self, reason: str, *, was: Pause | None = None, lasts_s: float | None = None) -> Pause:
+        """Refuse all changes, of data and configuration, with Paused: in force in every process at the return.
+
+        Changes through this object go on, but only for as long as this pause is in force. It takes the place of
+        `was`, what `paused` returned. It survives crashes; after `lasts_s` it ends by itself. Housekeeping goes on.
+        Raises PauseChanged.
+        """
+
+    async def resume(self, was: Pause) -> None:
+        """End that pause, whoever began it. Raises PauseChanged."""
+
+    # configuration: keys and buckets. All changes raise Paused, here and below.
 
     async def key(self, access_key_id: str) -> AccessKey | None:
         """Return a key, None if unknown."""
@@ -359,11 +406,14 @@ class Store(Protocol):
         under a common prefix.
         """
 
+    async def entries(self, bucket: Bucket, after: bytes, limit: int) -> Entries:
+        """Return the first `limit` (>= 1) keys after `after` with their rows. Raises NoSuchBucket, Corrupt."""
+
     async def commit(self, mutation: Mutation) -> Committed:
         """Apply a mutation, durably.
 
-        Raises NoSuchBucket, ExpectationFailed, NoSuchUpload, PartChanged, StoreFull: nothing was changed then,
-        and the contents may be committed again. After Unavailable they may not: an engine in this process says
+        Raises NoSuchBucket, ExpectationFailed, NoSuchUpload, PartChanged, StoreFull, Paused: nothing was changed
+        then, and the contents may be committed again. After Unavailable they may not: an engine in this process says
         so only when nothing was changed, a remote one also when it can't know. If the caller stops waiting, the
         mutation may still happen. An entry's size must be its content's.
         """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +20,7 @@ from anys3.store.interface import (
     Committed,
     CompleteUpload,
     DeleteEntry,
+    Entries,
     Expectation,
     ExpectationFailed,
     Listing,
@@ -28,6 +31,9 @@ from anys3.store.interface import (
     Opened,
     PartChanged,
     Parts,
+    Pause,
+    PauseChanged,
+    Paused,
     Present,
     PutEntry,
     PutPart,
@@ -145,6 +151,18 @@ class _Space:
         del self.upload_keys[bisect_left(self.upload_keys, (key, upload_id))]
 
 
+@dataclass(slots=True)
+class _Kept:
+    """All that there is in one store."""
+
+    keys: dict[str, AccessKey] = field(default_factory=dict)
+    spaces: dict[str, _Space] = field(default_factory=dict)
+    sequence: int = 0
+    generation: int = 1
+    last_id: int = 0
+    pause: Pause | None = None
+
+
 class MemoryStore:
     """Everything in dictionaries of one process: the contract's promises but durability.
 
@@ -153,31 +171,64 @@ class MemoryStore:
 
     inline_max = INLINE_MAX
 
-    def __init__(self) -> None:
-        self._keys: dict[str, AccessKey] = {}
-        self._spaces: dict[str, _Space] = {}
-        self._sequence = 0
-        self._generation = 1
-        self._last_id = 0
+    def __init__(self, beside: MemoryStore | None = None) -> None:
+        """Make an empty store, or another way to that of `beside`, as another process has to a real one."""
+        self.kept: _Kept = beside.kept if beside else _Kept()
+        self._holder = ""
 
     def generation(self) -> int:
         """Return the number of the configuration."""
-        return self._generation
+        return self.kept.generation
+
+    # pauses
+
+    async def paused(self) -> Pause | None:
+        """Return the pause that is in force."""
+        pause = self.kept.pause
+        if pause is not None and pause.ends_ms is not None and pause.ends_ms <= _now_ms():
+            self.kept.pause = pause = None
+        return pause
+
+    async def pause(self, reason: str, *, was: Pause | None = None, lasts_s: float | None = None) -> Pause:
+        """Refuse all changes but those through this object. Raises PauseChanged."""
+        await self._check_pause(was)
+        ends_ms = None if lasts_s is None else _now_ms() + round(1000 * lasts_s)
+        self.kept.pause = pause = Pause(reason, uuid.uuid4().hex, ends_ms)
+        self._holder = pause.holder
+        return pause
+
+    async def resume(self, was: Pause) -> None:
+        """End that pause. Raises PauseChanged."""
+        await self._check_pause(was)
+        self.kept.pause = None
+        if self._holder == was.holder:
+            self._holder = ""
+
+    async def _check_pause(self, was: Pause | None) -> None:
+        now = await self.paused()
+        if now != was:
+            raise PauseChanged(now)
+
+    async def _check_open(self) -> None:
+        pause = await self.paused()
+        if (pause.holder if pause else "") != self._holder:
+            raise Paused(pause)
 
     # configuration: keys and buckets
 
     async def key(self, access_key_id: str) -> AccessKey | None:
         """Return a key, None if unknown."""
-        return self._keys.get(access_key_id)
+        return self.kept.keys.get(access_key_id)
 
     async def keys(self) -> list[AccessKey]:
         """Return all keys, by access key id."""
-        return [self._keys[name] for name in sorted(self._keys)]
+        return [self.kept.keys[name] for name in sorted(self.kept.keys)]
 
     async def put_key(self, key: AccessKey) -> None:
         """Create or replace a key."""
-        self._keys[key.access_key_id] = key
-        self._generation += 1
+        await self._check_open()
+        self.kept.keys[key.access_key_id] = key
+        self.kept.generation += 1
 
     async def claim_root(self, key: AccessKey) -> AccessKey:
         """Make `key` the root key unless there is one, and return the one that there is then."""
@@ -189,48 +240,52 @@ class MemoryStore:
 
     async def delete_key(self, access_key_id: str) -> bool:
         """Delete a key; False if it did not exist."""
-        self._generation += 1
-        return self._keys.pop(access_key_id, None) is not None
+        await self._check_open()
+        self.kept.generation += 1
+        return self.kept.keys.pop(access_key_id, None) is not None
 
     async def bucket(self, name: str) -> Bucket | None:
         """Return a bucket's row."""
-        space = self._spaces.get(name)
+        space = self.kept.spaces.get(name)
         return space.bucket if space else None
 
     async def buckets(self, after: str = "", prefix: str = "", limit: int = 10_000) -> list[Bucket]:
         """Return the first `limit` buckets after that name and with that prefix, by name."""
-        names = sorted(name for name in self._spaces if name > after and name.startswith(prefix))
-        return [self._spaces[name].bucket for name in names[:limit]]
+        names = sorted(name for name in self.kept.spaces if name > after and name.startswith(prefix))
+        return [self.kept.spaces[name].bucket for name in names[:limit]]
 
     async def create_bucket(self, bucket: Bucket) -> Bucket:
         """Create an empty bucket and return its row with its new `id`. Raises BucketExists."""
-        existing = self._spaces.get(bucket.name)
+        await self._check_open()
+        existing = self.kept.spaces.get(bucket.name)
         if existing is not None:
             raise BucketExists(existing.bucket)
-        self._last_id += 1
-        made = replace(bucket, id=self._last_id)
-        self._spaces[bucket.name] = _Space(made)
-        self._generation += 1
+        self.kept.last_id += 1
+        made = replace(bucket, id=self.kept.last_id)
+        self.kept.spaces[bucket.name] = _Space(made)
+        self.kept.generation += 1
         return made
 
     async def update_bucket(self, bucket: Bucket, *, was: Bucket | None = None) -> None:
         """Replace settings of the bucket. Raises NoSuchBucket, BucketChanged."""
+        await self._check_open()
         space = self._space(bucket)
         if was is not None and space.bucket != was:
             raise BucketChanged(bucket.name)
         space.bucket = replace(bucket, created_ms=space.bucket.created_ms)
-        self._generation += 1
+        self.kept.generation += 1
 
     async def delete_bucket(self, bucket: Bucket) -> None:
         """Delete the bucket and its unfinished uploads. Raises NoSuchBucket, BucketNotEmpty."""
+        await self._check_open()
         if self._space(bucket).entries:
             raise BucketNotEmpty(bucket.name)
-        del self._spaces[bucket.name]
-        self._keys = {name: key.without_grant(bucket.name) for name, key in self._keys.items()}
-        self._generation += 1
+        del self.kept.spaces[bucket.name]
+        self.kept.keys = {name: key.without_grant(bucket.name) for name, key in self.kept.keys.items()}
+        self.kept.generation += 1
 
     def _space(self, bucket: Bucket) -> _Space:
-        space = self._spaces.get(bucket.name)
+        space = self.kept.spaces.get(bucket.name)
         if space is None or space.bucket.id != bucket.id:
             raise NoSuchBucket(bucket.name)
         return space
@@ -267,8 +322,15 @@ class MemoryStore:
         last, is_last_prefix = paging.last_of(rows, prefixes)
         return Listing(rows, prefixes, is_truncated, last, is_last_prefix)
 
+    async def entries(self, bucket: Bucket, after: bytes, limit: int) -> Entries:
+        """Return the first `limit` keys after `after` with their rows."""
+        space = self._space(bucket)
+        at = bisect_right(space.keys, after)
+        return [(key, space.entries[key]) for key in space.keys[at : at + limit]]
+
     async def commit(self, mutation: Mutation) -> Committed:
         """Apply a mutation. Raises NoSuchBucket, ExpectationFailed, NoSuchUpload, PartChanged."""
+        await self._check_open()
         space = self._space(mutation.bucket)
         for expectation in mutation.expect:
             current = space.entries.get(expectation.key)
@@ -276,10 +338,10 @@ class MemoryStore:
                 raise ExpectationFailed(expectation, current)
         for change in mutation.changes:
             _check(space, change)
-        self._sequence += 1
+        self.kept.sequence += 1
         for change in mutation.changes:
-            _apply(space, change, self._sequence)
-        return Committed(self._sequence)
+            _apply(space, change, self.kept.sequence)
+        return Committed(self.kept.sequence)
 
     # contents
 
@@ -352,6 +414,10 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Let go of everything."""
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def holds(expectation: Expectation, current: Entry | None) -> bool:

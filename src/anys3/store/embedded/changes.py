@@ -10,7 +10,7 @@ from typing import Any
 
 from anys3.model import Bucket, Entry
 from anys3.store.embedded import format as records
-from anys3.store.embedded import strides
+from anys3.store.embedded import pausing, strides
 from anys3.store.embedded.blobs import Written
 from anys3.store.embedded.format import INLINE, MANIFEST, PARTS, Counters, Reference, pack_id
 from anys3.store.embedded.index import Index
@@ -28,6 +28,7 @@ from anys3.store.interface import (
     NoSuchBucket,
     NoSuchUpload,
     PartChanged,
+    Paused,
     Present,
     PutEntry,
     PutPart,
@@ -43,6 +44,8 @@ class Batch:
         "_bucket_ids",
         "_first_generation",
         "_freed_rows",
+        "_holder",
+        "_is_open",
         "_oldest",
         "freed",
         "generation",
@@ -56,7 +59,10 @@ class Batch:
         "written",
     )
 
-    def __init__(self, index: Index, txn: Any) -> None:
+    def __init__(self, index: Index, txn: Any, holder: str = "") -> None:
+        """`holder` is who makes the changes, if it has paused the store."""
+        self._holder = holder
+        self._is_open = False
         self.index = index
         self.txn = txn
         counters = index.counters(txn)
@@ -95,6 +101,19 @@ class Batch:
     def new_packed_id(self) -> bytes:
         """Return a new id as a row's beginning."""
         return pack_id(self.new_id())
+
+    def check_open(self) -> None:
+        """Raise Paused unless the store takes changes; for every change that is not housekeeping."""
+        if self._is_open:
+            return
+        pause = pausing.read_to_change(self.index, self.txn)
+        if (pause.holder if pause else "") != self._holder:
+            raise Paused(pause)
+        self._is_open = True
+
+    def forget_pause(self) -> None:
+        """Forget whether the store takes changes."""
+        self._is_open = False
 
     def check_bucket(self, bucket: Bucket) -> None:
         """Raise NoSuchBucket unless that very bucket exists (DB-06)."""
@@ -170,6 +189,7 @@ class Batch:
 def apply(batch: Batch, mutation: Mutation) -> Committed:
     """Check a mutation and apply it. What it raises before its first write has changed nothing."""
     bucket = mutation.bucket
+    batch.check_open()
     batch.check_bucket(bucket)
     for expectation in mutation.expect:
         _expect(batch, bucket, expectation)

@@ -64,6 +64,8 @@ class Committer:
         self._control = control
         self.on_failure: Callable[[str], None] | None = None
         """Called once, in the writer thread, with the reason why nothing can be read or written any more."""
+        self.holder = ""
+        """Of the pause that this process has begun, if it has: see pausing.py."""
         self._has_failed = False
         self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
@@ -170,7 +172,7 @@ class Committer:
         txn = self._begin()
         batch = None
         try:
-            batch = Batch(self._index, txn)
+            batch = Batch(self._index, txn, self.holder)
             for one in waiting:
                 try:
                     outcomes.append((one, one.job(batch, one.argument), None))

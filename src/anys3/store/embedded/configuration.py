@@ -181,7 +181,8 @@ def _row(batch: Batch, bucket: Bucket) -> Bucket:
 
 
 def create_bucket(batch: Batch, bucket: Bucket) -> Bucket:
-    """Create an empty bucket with a new id. Raises BucketExists."""
+    """Create an empty bucket with a new id. Raises BucketExists, Paused."""
+    batch.check_open()
     name = row_name(bucket.name)
     if name is None:
         raise ValueError(f"not a bucket's name: {bucket.name!r}")
@@ -199,7 +200,8 @@ def create_bucket(batch: Batch, bucket: Bucket) -> Bucket:
 
 
 def update_bucket(batch: Batch, change: tuple[Bucket, Bucket | None]) -> None:
-    """Replace a bucket's settings by the first, made from the second. Raises NoSuchBucket, BucketChanged."""
+    """Replace a bucket's settings by the first, made from the second. Raises NoSuchBucket, BucketChanged, Paused."""
+    batch.check_open()
     bucket, was = change
     now = _row(batch, bucket)
     if was is not None and now != was:
@@ -212,7 +214,8 @@ def update_bucket(batch: Batch, change: tuple[Bucket, Bucket | None]) -> None:
 
 
 def delete_bucket(batch: Batch, bucket: Bucket) -> None:
-    """Delete an empty bucket with its uploads (DB-05). Raises NoSuchBucket, BucketNotEmpty."""
+    """Delete an empty bucket with its uploads (DB-05). Raises NoSuchBucket, BucketNotEmpty, Paused."""
+    batch.check_open()
     namespace = pack_id(_row(batch, bucket).id)
     if not strides.is_empty(batch.txn, batch.index.rows.entries, namespace):
         raise BucketNotEmpty(bucket.name)
@@ -249,7 +252,8 @@ def _delete_uploads(batch: Batch, namespace: bytes) -> None:
 
 
 def put_key(batch: Batch, key: AccessKey) -> None:
-    """Create or replace a key."""
+    """Create or replace a key. Raises Paused."""
+    batch.check_open()
     name = row_name(key.access_key_id)
     if name is None:
         raise ValueError(f"not an access key id: {key.access_key_id!r}")
@@ -267,7 +271,8 @@ def claim_root(batch: Batch, key: AccessKey) -> AccessKey:
 
 
 def delete_key(batch: Batch, access_key_id: str) -> bool:
-    """Delete a key; False if it did not exist."""
+    """Delete a key; False if it did not exist. Raises Paused."""
+    batch.check_open()
     name = row_name(access_key_id)
     is_deleted = bool(name and batch.txn.delete(name, db=batch.index.keys))
     batch.generation += is_deleted

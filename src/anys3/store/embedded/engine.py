@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import lmdb
 
 from anys3.model import AccessKey, Bucket, Entry, Upload
 from anys3.store import interface, paging
-from anys3.store.embedded import blobs, changes, configuration, reading, recovery, strides
+from anys3.store.embedded import blobs, changes, configuration, pausing, reading, recovery, strides
 from anys3.store.embedded import directory as layout
 from anys3.store.embedded import format as records
 from anys3.store.embedded.changes import Batch
@@ -30,12 +32,14 @@ from anys3.store.embedded.rows import Rows
 from anys3.store.interface import (
     Committed,
     Corrupt,
+    Entries,
     Listing,
     Mutation,
     NoSuchBucket,
     NoSuchUpload,
     Opened,
     Parts,
+    Pause,
     PutUpload,
     StoreError,
     UploadListing,
@@ -166,6 +170,26 @@ class EmbeddedStore:
             self._checkpointer.close()
         self._control.close()
         self.index.close()
+
+    # pauses
+
+    async def paused(self) -> Pause | None:
+        """Return the pause that is in force."""
+        with self._reading() as txn:
+            return pausing.read(self.index, txn)
+
+    async def pause(self, reason: str, *, was: Pause | None = None, lasts_s: float | None = None) -> Pause:
+        """Refuse all changes, in every process, but those through this object. Raises PauseChanged."""
+        pause = pausing.new(reason, uuid.uuid4().hex, lasts_s)
+        await self._committer.submit(pausing.replace, (pause, was))
+        self._committer.holder = pause.holder
+        return pause
+
+    async def resume(self, was: Pause) -> None:
+        """End that pause, whoever began it. Raises PauseChanged."""
+        await self._committer.submit(pausing.replace, (None, was))
+        if self._committer.holder == was.holder:
+            self._committer.holder = ""
 
     # configuration: keys and buckets
 
@@ -351,6 +375,16 @@ class EmbeddedStore:
         last, is_last_prefix = paging.last_of(found, prefixes)
         rows = [(key, fragment(raw)) for key, raw in found]
         return Listing(rows, prefixes, is_truncated, last, is_last_prefix)
+
+    async def entries(self, bucket: Bucket, after: bytes, limit: int) -> Entries:
+        """Return the first `limit` keys after `after` with their rows. Raises NoSuchBucket, Corrupt."""
+        rows, tail = self.index.rows.entries, strides.BEHIND if after else b""
+        with _naming(bucket), self._reading() as txn:
+            found = islice(strides.scan(txn, rows, pack_id(bucket.id), after, tail), limit)
+            page = [(key, records.decode_entry(raw)) for key, raw in found]
+            if not page:
+                self._check_bucket(txn, bucket)
+        return page
 
     async def commit(self, mutation: Mutation) -> Committed:
         """Apply a mutation, durably.

@@ -1,6 +1,6 @@
 """The index: one LMDB environment that all processes of a store share.
 
-    meta      b"counters" -> format, last sequence, generation, next id, next inline id
+    meta      b"counters" -> format, last sequence, generation, next id, next inline id; b"pause" -> see pausing.py
     buckets   name -> bucket, JSON          names     bucket id -> name
     keys      access key id -> key, JSON
     entries   ordered key (strides.py) -> entry
@@ -88,6 +88,8 @@ class Index:
             self.freed = handles["freed"]
             self.rows = Sealed(**{name: Rows(name, handles[name]) for name in Sealed._fields})
             self._counters = Rows("meta", self.meta)
+            self.others = Rows("meta", self.meta)
+            """The rows of `meta` beside the counters, which format 1 has without a checksum."""
             self._begin_counting()
         except BaseException as error:
             self.env.close()
@@ -146,7 +148,7 @@ class Index:
         # LMDB syncs its file, but not the name of it. (At each start: the first may have been cut short.)
         device.sync_directory(self.path / "index")
         oldest = self._verified_counters(raw).oldest
-        for rows in self.rows:
+        for rows in (*self.rows, self.others):
             rows.allows_old = oldest == 1
 
     def counters(self, txn: Any | None = None) -> Counters:
