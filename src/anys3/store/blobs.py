@@ -7,10 +7,14 @@ called by any number of threads at a time. All of them pass the same suite (test
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from anys3.store.interface import Corrupt
+from anys3.store.interface import Corrupt, Unavailable
+
+NAME = re.compile("[0-9a-z-]{1,64}")
 
 
 class BlobMissing(Corrupt):
@@ -63,3 +67,26 @@ class Blobs(Protocol):
 
     def close(self) -> None:
         """Let go of connections. Idempotent."""
+
+
+def probe(blobs: Blobs) -> None:
+    """Write, read and remove a small blob. Raises StoreFull, Unavailable."""
+    name = f"check-{secrets.token_hex(16)}"
+    data = name.encode()
+    sink = blobs.sink(name, len(data))
+    try:
+        sink.write(data)
+        sink.finish()
+        found = bytearray(len(data))
+        reader = blobs.reader(name, 0, len(data))
+        try:
+            reader.read_into(memoryview(found))
+        finally:
+            reader.close()
+    except BlobMissing as error:
+        raise Unavailable(f"what was just written can't be read: {error}") from error
+    finally:
+        sink.discard()
+        blobs.remove([name])
+    if found != data:
+        raise Unavailable(f"what was just written reads {bytes(found)!r}, not {data!r}")

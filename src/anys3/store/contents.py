@@ -10,13 +10,14 @@ of it (CON-08).
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from isal import isal_zlib
 
 from anys3.model import Part
-from anys3.store.beside import Blocks
+from anys3.store.beside import THREADS, Blocks
 from anys3.store.blobs import Blobs, BlobSink
 from anys3.store.buffers import BUFFER
 from anys3.store.interface import Corrupt
@@ -58,13 +59,20 @@ class Names(Protocol):
 
 
 class Writer:
-    """Writes one content; see ContentWriter. What stays small enough is returned as bytes."""
+    """Writes one content; see ContentWriter. What stays small enough is returned as bytes.
+
+    `discard` comes at any time from any thread, the event loop's too, which must not wait for an engine: whoever
+    is writing then clears up, else a thread beside does.
+    """
 
     def __init__(self, blobs: Blobs, names: Names, length: int | None, inline_max: int = INLINE_MAX) -> None:
         self._blobs = blobs
         self._names = names
         self._length = length
         self._inline_max = inline_max
+        self._lock = threading.Lock()
+        self._is_busy = False
+        self._is_over = False
         self._blocks: Blocks | None = Blocks()
         self._filled = 0
         self._count = 0  # blocks given to the sink
@@ -75,62 +83,78 @@ class Writer:
 
     def write(self, data: memoryview | bytes) -> None:
         """Append. Raises StoreFull, Unavailable."""
-        blocks = self._open()
-        view = memoryview(data).cast("B")
-        while len(view):
-            if self._filled == BUFFER:
-                self._flush(blocks)
-            piece = view[: BUFFER - self._filled]
-            blocks.view[self._filled : self._filled + len(piece)] = piece
-            self._filled += len(piece)
-            view = view[len(piece) :]
+        with self._working() as blocks:
+            view = memoryview(data).cast("B")
+            while len(view):
+                if self._filled == BUFFER:
+                    self._flush(blocks)
+                piece = view[: BUFFER - self._filled]
+                blocks.view[self._filled : self._filled + len(piece)] = piece
+                self._filled += len(piece)
+                view = view[len(piece) :]
 
     def finish(self) -> object:
         """Make the bytes durable and return the content. Raises StoreFull, Unavailable."""
-        blocks = self._open()
-        if self._filled <= self._inline_max and self._sink is None:
-            content = bytes(blocks.view[: self._filled])
+        with self._working() as blocks:
+            content: bytes | Stored
+            if self._filled <= self._inline_max and self._sink is None:
+                content = bytes(blocks.view[: self._filled])
+            else:
+                blocks.settle()
+                sink = self._begin()
+                self._take(blocks.view[: self._filled])
+                sink.finish()
+                self._sink = None
+                content = self._stored = Stored(self._name, self._size)
             self._let_go()
             return content
-        try:
-            blocks.settle()
-            sink = self._begin()
-            self._take(blocks.view[: self._filled])
-            sink.finish()
-        except BaseException:
-            self.discard()
-            raise
-        self._sink = None
-        self._stored = Stored(self._name, self._size)
-        self._let_go()
-        return self._stored
 
     def discard(self) -> None:
         """Forget the bytes. Idempotent; does nothing after a commit that has named the content, or may have."""
+        with self._lock:
+            if self._is_over or (self._stored is not None and self._stored.is_claimed):
+                return
+            self._is_over = True
+            if self._is_busy:
+                return
+        if self._sink is None:
+            self._clear_up()
+        else:
+            THREADS.start(self._clear_up)
+
+    @contextlib.contextmanager
+    def _working(self) -> Iterator[Blocks]:
+        """Hold the buffer; after an error, or if it is not wanted any more, nothing is left."""
+        with self._lock:
+            if self._is_over or self._blocks is None:
+                raise ValueError("the content is finished or discarded")
+            self._is_busy = True
+        has_failed = True
+        try:
+            yield self._blocks
+            has_failed = False
+        finally:
+            with self._lock:
+                self._is_busy = False
+                self._is_over = is_over = self._is_over or has_failed
+            if is_over:
+                self._clear_up()
+
+    def _clear_up(self) -> None:
+        """Remove what is there of the blob, and take its name back once nothing more is written under it."""
         self._let_go()
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.discard()
-        elif self._stored is None or self._stored.is_claimed:
-            return
-        self._stored = None
-        self._names.give_up(self._name)
-
-    def _open(self) -> Blocks:
-        if self._blocks is None:
-            raise ValueError("the content is finished or discarded")
-        return self._blocks
+        if self._name:
+            self._names.give_up(self._name)
 
     def _flush(self, blocks: Blocks) -> None:
         """Write a full buffer, in a thread if there is memory to spare."""
-        try:
-            if self._sink is None:
-                self._begin()
-                blocks.overlap()
-            blocks.consume(BUFFER, self._take)
-        except BaseException:
-            self.discard()
-            raise
+        if self._sink is None:
+            self._begin()
+            blocks.overlap()
+        blocks.consume(BUFFER, self._take)
         self._filled = 0
 
     def _begin(self) -> BlobSink:
