@@ -7,6 +7,7 @@ import ctypes
 import itertools
 import os
 import struct
+import time
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,7 @@ osd_crush_chooseleaf_type = 0
 osd_objectstore = {store}
 
 [mon]
+mon_election_timeout = 2
 mon_data = {directory}/mon.$id
 log_file = {directory}/mon.$id.log
 mon_allow_pool_delete = true
@@ -172,16 +174,18 @@ class Ceph(Cluster):
         for daemon in (*self.osds, *self.mons):
             daemon.kill()
 
-    def wait_up(self) -> None:
-        """Return when the monitors say that every OSD that runs is up."""
-        running = [number for number, daemon in enumerate(self.osds) if daemon.is_running]
+    def up(self) -> set[int]:
+        """Return the numbers of the OSDs that the monitors say are up; empty if none of them answers."""
+        try:
+            with self.commands() as commands:
+                return {osd["osd"] for osd in commands.mon("osd dump")["osds"] if osd["up"]}
+        except EngineFailed:  # such as one that was just killed
+            return set()
 
-        def all_up() -> bool:
-            up = {osd["osd"] for osd in commands.mon("osd dump")["osds"] if osd["up"]}
-            return up.issuperset(running)
-
-        with self.commands() as commands:
-            self.osds[0].wait(all_up, "up")
+    def wait_up(self, timeout_s: float = WAIT_S) -> None:
+        """Return when every OSD that runs is up, and no other."""
+        running = {number for number, daemon in enumerate(self.osds) if daemon.is_running}
+        wait_until(lambda: self.up() == running, f"up: {sorted(running)}", timeout_s)
 
     def kill_osd(self, number: int) -> None:
         self.osds[number].kill()
@@ -201,7 +205,7 @@ class Ceph(Cluster):
         self.mons[number].start()
 
     def leader(self) -> int:
-        """Return the number of the monitor that leads."""
+        """Return the number of the monitor that leads, as one of them knows; it may be one that has just ended."""
         with self.commands() as commands:
             return list(self._addresses).index(commands.mon("quorum_status")["quorum_leader_name"])
 
@@ -228,23 +232,31 @@ class Ceph(Cluster):
         for number in range(len(self.osds)):
             (self.directory / f"osd.{number}").mkdir()
             commands.append(
-                ("ceph-osd", "-i", str(number), "--osd-uuid", self._uuid(number), "--no-mon-config")
+                ("ceph-osd", "-i", str(number), "--osd-uuid", str(uuid.uuid4()), "--no-mon-config")
             )
         with ThreadPoolExecutor() as threads:
             list(
                 threads.map(
-                    lambda argv: run([str(program(argv[0])), "-c", str(self.conf), "--mkfs", *argv[1:]]),
+                    lambda argv: run(
+                        [str(program(argv[0])), "-c", str(self.conf), "--admin-socket=", "--mkfs", *argv[1:]]
+                    ),
                     commands,
                 )
             )
 
-    def _uuid(self, number: int) -> str:
-        return str(uuid.uuid5(uuid.UUID(self._fsid), str(number)))
+    def _connected(self) -> Commands:
+        """Return a connection, as soon as the monitors have a quorum."""
+        limit = time.monotonic() + WAIT_S
+        while True:
+            try:
+                return self.commands()
+            except EngineFailed:
+                if time.monotonic() > limit:
+                    raise
 
     def _make_pools(self) -> None:
-        with self.commands() as commands:
-            for number in range(len(self.osds)):
-                commands.mon("osd new", uuid=self._uuid(number), id=number)
+        """Make the pools while the OSDs, which register themselves, come up."""
+        with self._connected() as commands:
             profile = ["plugin=jerasure", "k=2", "m=1", "crush-failure-domain=osd"]
             commands.mon("osd erasure-code-profile set", name="ec21", profile=profile)
             pools = {

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.engines.daemon import Daemon, give, program, run
 from tests.engines.hosts import LOOPBACK, Host
@@ -36,12 +37,13 @@ _numbers = itertools.count(1)
 
 def missing() -> str | None:
     """Return why it can't be started here."""
-    if _program("initdb") is None or _program("psql") is None:
+    if program_path("initdb") is None or program_path("psql") is None:
         return "PostgreSQL's initdb and psql are not installed"
     return None
 
 
-def _program(name: str) -> str | None:
+def program_path(name: str) -> str | None:
+    """Return where a program of the newest PostgreSQL here is."""
     return program(name, *map(str, PROGRAMS))
 
 
@@ -55,14 +57,13 @@ class Database:
     def psql(self, sql: str, dsn: str = "") -> str:
         """Run statements and return their rows, without headings and alignment."""
         options = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", dsn or self.dsn)
-        return run([str(_program("psql")), *options], self._host, text=sql).strip()
+        return run([str(program_path("psql")), *options], self._host, text=sql).strip()
 
     def new_database(self) -> str:
         """Make an empty database and return its DSN: what one test does, no other sees."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
         self.psql(f"CREATE DATABASE {name} TEMPLATE template0")
-        server, _, _ = self.dsn.rpartition("/")
-        return f"{server}/{name}"
+        return urlsplit(self.dsn)._replace(path=f"/{name}").geturl()
 
 
 class Node:
@@ -74,7 +75,7 @@ class Node:
         self.host = host
         self.port = host.port(5432)
         self.dsn = f"postgresql://{USER}@{host.address}:{self.port}/postgres"
-        binary = _program("postgres")
+        binary = program_path("postgres")
         assert binary is not None, missing()
         self.daemon = Daemon([binary, "-D", str(self.directory)], directory / f"{name}.log", host, USER)
 
@@ -169,7 +170,7 @@ class Postgresql(Database):
     def _create_primary(self) -> None:
         primary = self.primary
         options = ("-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
-        run([str(_program("initdb")), "-D", str(primary.directory), *options], primary.host, USER)
+        run([str(program_path("initdb")), "-D", str(primary.directory), *options], primary.host, USER)
         with (primary.directory / "pg_hba.conf").open("a") as file:
             file.write("host all,replication all samenet trust\n")
         primary.configure(self._settings)
@@ -179,7 +180,7 @@ class Postgresql(Database):
         source = f"{self.primary.dsn}?application_name={replica.name}"
         options = ("-R", "-X", "stream", "-c", "fast", "-C", "-S", replica.name, "--no-sync")
         run(
-            [str(_program("pg_basebackup")), "-D", str(replica.directory), "-d", source, *options],
+            [str(program_path("pg_basebackup")), "-D", str(replica.directory), "-d", source, *options],
             replica.host,
             USER,
         )
