@@ -19,6 +19,8 @@ from anys3.store.interface import (
     CompleteUpload,
     DeleteEntry,
     NoSuchBucket,
+    NoSuchUpload,
+    OpenedPart,
     Pause,
     PauseChanged,
     Paused,
@@ -27,7 +29,7 @@ from anys3.store.interface import (
     PutUpload,
     Store,
 )
-from tests.store.suite import change, entry, get, multipart, new_bucket, part, pattern, put, upload
+from tests.store.suite import change, content, entry, get, multipart, new_bucket, part, pattern, put, upload
 
 Beside = Callable[[Store], Store]
 Change = Callable[[Store, Bucket], Awaitable[Any]]
@@ -36,6 +38,7 @@ Run = Callable[[Test], None]
 
 CHANGES: dict[str, Change] = {
     "put_key": lambda store, _: store.put_key(AccessKey("AKIA2", "secret", "app")),
+    "claim_root": lambda store, _: store.claim_root(AccessKey("AKIA3", "secret", "root", is_root=True)),
     "delete_key": lambda store, _: store.delete_key("AKIA1"),
     "create_bucket": lambda store, _: store.create_bucket(Bucket("another", 0, 1)),
     "update_bucket": lambda store, bucket: store.update_bucket(replace(bucket, is_public=True)),
@@ -84,6 +87,19 @@ async def _state(store: Store, bucket: Bucket) -> object:
     )
 
 
+def read_part(opened: OpenedPart | None) -> bytes:
+    """Return a part's bytes, and let go of it."""
+    assert opened is not None
+    if opened.source is None:
+        assert opened.inline is not None
+        return opened.inline
+    slice = opened.source.slice(0, opened.part.size)
+    try:
+        return b"".join(bytes(block) for block in slice.blocks())
+    finally:
+        slice.close()
+
+
 @pytest.fixture
 def run_two(store_factory: Callable[[], Store], beside: Beside) -> Run:
     """Return a function that runs a coroutine on two ways to one new store, and closes them."""
@@ -106,7 +122,7 @@ def run_two(store_factory: Callable[[], Store], beside: Beside) -> Run:
 
 
 class PausingSuite:
-    """The contract of `pause`, `paused`, `resume` and `entries`."""
+    """The contract of `pause`, `paused`, `resume`, `entries` and `open_part`."""
 
     @pytest.mark.parametrize("kind", CHANGES)
     def test_a_paused_store_refuses_each_kind_of_change(self, run_two: Run, kind: str) -> None:
@@ -247,6 +263,26 @@ class PausingSuite:
             assert pages[-1] == []
             assert await store.entries(bucket, b"a0", 2) == whole[2:4]
             assert await store.entries(bucket, b"x" * 401, 9) == await store.entries(bucket, b"x" * 1000, 9)
+
+        run_two(test)
+
+    def test_a_part_of_an_unfinished_upload_can_be_read_and_stays_for_its_reader(self, run_two: Run) -> None:
+        async def test(store: Store, _: Store) -> None:
+            bucket = await new_bucket(store)
+            await change(store, bucket, PutUpload(upload(b"k", "u1")))
+            bodies = {1: b"small", 2: pattern(700_000), 3: b""}
+            for number, body in bodies.items():
+                given = PutPart(b"k", "u1", part(number, len(body)), content(store, body))
+                await change(store, bucket, given)
+            held = {number: await store.open_part(bucket, b"k", "u1", number) for number in bodies}
+            assert await store.open_part(bucket, b"k", "u1", 4) is None
+            parts = await store.parts(bucket, b"k", "u1")
+            assert [opened.part for opened in held.values() if opened] == parts
+            await change(store, bucket, AbortUpload(b"k", "u1"))
+            await asyncio.sleep(0.05)
+            assert {number: read_part(opened) for number, opened in held.items()} == bodies
+            with pytest.raises(NoSuchUpload):
+                await store.open_part(bucket, b"k", "u1", 1)
 
         run_two(test)
 

@@ -291,6 +291,14 @@ class Opened(NamedTuple):
     source: Source | None
 
 
+class OpenedPart(NamedTuple):
+    """A part of an unfinished upload, held open; as `Opened`. Inline bytes were verified."""
+
+    part: Part
+    inline: bytes | None
+    source: Source | None
+
+
 class Source(Protocol):
     """The bytes of an opened object that are not inline. Holds them until `close`, whatever is deleted."""
 
@@ -453,6 +461,9 @@ class Store(Protocol):
         self, bucket: Bucket, key: bytes, upload_id: str, after: int = 0, limit: int = 10_000
     ) -> Parts:
         """Return the parts with numbers above `after`, ascending. Raises NoSuchUpload."""
+
+    async def open_part(self, bucket: Bucket, key: bytes, upload_id: str, number: int) -> OpenedPart | None:
+        """Return a part's row and bytes, of one moment; None if there is no such part. Raises NoSuchUpload, Corrupt."""
 
     async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, Parts] | None:
         """Return the current entry and its parts if that upload made it, else None (CPL-13, CPL-18)."""

@@ -29,6 +29,7 @@ from anys3.store.interface import (
     NoSuchBucket,
     NoSuchUpload,
     Opened,
+    OpenedPart,
     PartChanged,
     Parts,
     Pause,
@@ -232,7 +233,7 @@ class MemoryStore:
 
     async def claim_root(self, key: AccessKey) -> AccessKey:
         """Make `key` the root key unless there is one, and return the one that there is then."""
-        for other in self._keys.values():
+        for other in self.kept.keys.values():
             if other.is_root:
                 return other
         await self.put_key(key)
@@ -402,6 +403,16 @@ class MemoryStore:
         """Return the parts with numbers above `after`, ascending. Raises NoSuchUpload."""
         parts = self._space(bucket).multipart(key, upload_id).parts
         return [parts[number] for number in sorted(parts) if number > after][:limit]
+
+    async def open_part(self, bucket: Bucket, key: bytes, upload_id: str, number: int) -> OpenedPart | None:
+        """Return a part's row and bytes, None if there is no such part. Raises NoSuchUpload."""
+        part = self._space(bucket).multipart(key, upload_id).parts.get(number)
+        if part is None:
+            return None
+        if part.size <= self.inline_max:
+            return OpenedPart(part, _pieces(part), None)
+        assert isinstance(part.content, MemoryBytes)
+        return OpenedPart(part, None, MemorySource(part.content))
 
     async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, Parts] | None:
         """Return the current entry and its parts if that upload made it, else None."""

@@ -26,7 +26,7 @@ from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import BLOB, INLINE, MANIFEST, Reference, pack_id
 from anys3.store.embedded.index import Index, translate
 from anys3.store.embedded.janitor import Janitor
-from anys3.store.embedded.multipart import ManifestSource, inline_content, read_manifest
+from anys3.store.embedded.multipart import ManifestSource, PartSource, inline_content, read_manifest
 from anys3.store.embedded.reading import OwnedSource
 from anys3.store.embedded.rows import Rows
 from anys3.store.interface import (
@@ -38,6 +38,7 @@ from anys3.store.interface import (
     NoSuchBucket,
     NoSuchUpload,
     Opened,
+    OpenedPart,
     Parts,
     Pause,
     PutUpload,
@@ -488,6 +489,34 @@ class EmbeddedStore:
                     break
                 found.append(records.decode_part(rows.content(place, row))[0])
         return found
+
+    async def open_part(self, bucket: Bucket, key: bytes, upload_id: str, number: int) -> OpenedPart | None:
+        """Return a part's row and bytes, None if there is no such part. Raises NoSuchUpload, Corrupt."""
+        with self._reading() as txn:
+            pin = self.index.counters(txn).sequence
+        self._control.pin(pin)
+        is_kept = False
+        try:
+            with _naming(bucket, key), self._reading() as txn:
+                raw = self._upload(txn, bucket, key, upload_id)
+                if raw is None:
+                    self._check_bucket(txn, bucket)
+                    raise NoSuchUpload(upload_id)
+                place = pack_id(records.upload_row_id(raw)) + number.to_bytes(2, "big")
+                row = self.index.rows.parts.get_content(txn, place)
+                if row is None:
+                    return None
+                part = records.decode_part(row)[0]
+                reference = part.content
+                assert isinstance(reference, Reference)
+                if reference.kind == INLINE:
+                    return OpenedPart(part, inline_content(self.index, reference, txn), None)
+            source = PartSource(self.index, self.files, reference, self._control, pin)
+            is_kept = True
+            return OpenedPart(part, None, OwnedSource(source, bucket.name, key))
+        finally:
+            if not is_kept:
+                self._control.unpin(pin)
 
     async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, Parts] | None:
         """Return the current entry and its parts if that upload made it, else None (CPL-13, CPL-18)."""

@@ -112,6 +112,18 @@ class ManifestSource:
         self.close()
 
 
+class PartSource(ManifestSource):
+    """The bytes of one part of an unfinished upload. The pin keeps them until `close`."""
+
+    async def parts(self) -> Sequence[Part]:
+        """Return no parts."""
+        return ()
+
+    def blocks(self, start: int, length: int) -> Iterator[memoryview]:
+        """Yield the bytes, verified."""
+        return self._part_blocks(self._manifest, start, length)
+
+
 class ManifestContent:
     """A slice of an object made of parts; see Content."""
 
