@@ -38,6 +38,10 @@ osd_pool_default_min_size = 2
 osd_pool_default_pg_autoscale_mode = off
 osd_crush_chooseleaf_type = 0
 osd_objectstore = {store}
+# OSDs report one that has been silent so long, and monitors wait as long; the default is 20 seconds.
+osd_heartbeat_interval = 1
+osd_heartbeat_grace = 4
+mon_osd_adjust_heartbeat_grace = false
 
 [mon]
 mon_election_timeout = 2
@@ -58,8 +62,6 @@ mon_osd_reporter_subtree_level = osd
 [osd]
 osd_data = {directory}/osd.$id
 log_file = {directory}/osd.$id.log
-osd_heartbeat_interval = 1
-osd_heartbeat_grace = 4
 osd_recovery_delay_start = 0
 osd_class_load_list = *
 osd_class_default_list = *

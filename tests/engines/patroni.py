@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.engines import network, postgresql
-from tests.engines.daemon import WAIT_S, Daemon, give, program, wait_until
+from tests.engines.daemon import WAIT_S, Daemon, EngineFailed, give, program, wait_until
 from tests.engines.hosts import Host
 from tests.engines.network import NetworkHost
 from tests.engines.postgresql import USER, Database
@@ -45,6 +45,14 @@ class Node:
         self.etcd = Daemon(self._etcd(hosts), directory / f"{host.name}.etcd.log", host, USER)
         argv = [str(program("patroni")), str(self._conf)]
         self.patroni = Daemon(argv, directory / f"{host.name}.patroni.log", host, USER)
+
+    def takes_writes(self) -> bool:
+        """Whether its PostgreSQL has been promoted; Patroni says that it leads a little before."""
+        database = Database(f"postgresql://{USER}@{self.host.address}:5432/postgres", self.host)
+        try:
+            return database.psql("SELECT pg_is_in_recovery()") == "f"
+        except EngineFailed:
+            return False
 
     def _etcd(self, hosts: Sequence[NetworkHost]) -> list[str]:
         url = f"http://{self.host.address}"
@@ -158,15 +166,17 @@ class Patroni(Database):
         self.nodes[number].patroni.start()
 
     def wait_other_leader(self, old: int, timeout_s: float = WAIT_S) -> int:
-        """Return the number of the node that leads instead of the old leader."""
-        leaders: list[int | None] = []
+        """Return the number of the node that leads instead of the old leader, and takes writes."""
+        leaders: list[int] = []
 
         def is_led() -> bool:
-            leaders.append(self.leader(other_than=old))
-            return leaders[-1] is not None
+            leader = self.leader(other_than=old)
+            if leader is not None and self.nodes[leader].takes_writes():
+                leaders.append(leader)
+            return bool(leaders)
 
         wait_until(is_led, "led by another node", timeout_s)
-        return int(leaders[-1])
+        return leaders[0]
 
     def wait_healthy(self, timeout_s: float = WAIT_S) -> None:
         """Return when all nodes run, one of them as leader and one as its synchronous standby."""
