@@ -249,6 +249,43 @@ def test_names_under_localhost_are_this_machine() -> None:
         assert exchanged(Endpoint("http", "bucket.s3.localhost", endpoint.port)).body == b"ok"
 
 
+@pytest.mark.parametrize("pieces", [[OK], [OK[:-1], b"k"], [b"HTTP/1.1 102 Processing\r\n\r\n" + OK]])
+def test_a_body_can_be_left_behind_its_head_and_read_whole(pieces: list[bytes]) -> None:
+    with scripted([answers(*pieces)]) as (endpoint, _), Dialer(endpoint, 20).connect() as connection:
+        connection.send(GET)
+        head = connection.read_head()
+        assert (head.status, head.body, head.header("content-length")) == (200, b"", "2")
+        assert connection.read_body("GET", head).body == b"ok"
+        assert (connection.answer_count, connection.unread) == (1, b"")
+
+
+def test_a_body_can_be_read_into_memory_piece_by_piece_until_the_server_closes() -> None:
+    with scripted([answers(OK, b"more")]) as (endpoint, _), Dialer(endpoint, 20).connect() as connection:
+        connection.send(GET)
+        connection.read_head()
+        found, view = b"", memoryview(bytearray(4))
+        while count := connection.read_into(view):
+            found += view[:count]
+    assert found == b"okmore"
+
+
+def test_a_body_that_does_not_go_on_has_stalled() -> None:
+    is_over = threading.Event()
+
+    def script(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(OK[:-1])
+        is_over.wait(20)
+
+    with scripted([script]) as (endpoint, _), Dialer(endpoint, 20).connect() as connection:
+        connection.send(GET)
+        connection.read_head()
+        assert connection.read_into(memoryview(bytearray(2))) == 1
+        with pytest.raises(Stalled, match=r"in 0\.1 s"):
+            connection.read_into(memoryview(bytearray(1)), 0.1)
+        is_over.set()
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return tls.self_signed_files(

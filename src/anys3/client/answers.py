@@ -66,7 +66,7 @@ class AnswerReader:
             head = _parse_head(data[:end])
             data = data[end + 4 :]
             if head.status >= 200 or not self._final:
-                self._begin(head)
+                self.begin(head)
             else:
                 self._interim += (head.status,)
         if self._kind == "chunked":
@@ -98,7 +98,8 @@ class AnswerReader:
             )
         return f"the server closed the connection after {self.read_bytes} bytes of the body of a {self._head.status}"
 
-    def _begin(self, head: Answer) -> None:
+    def begin(self, head: Answer) -> None:
+        """Go on from a head that was read before: what is fed from now on is its body."""
         self._head = head
         codings = (head.header("transfer-encoding") or "").lower()
         if self._method == "HEAD" or head.status in (204, 304) or head.status < 200:

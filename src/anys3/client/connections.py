@@ -78,7 +78,7 @@ class Connection:
         """Bytes that came after the end of the last answer."""
         return self._received
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> None:
         """Send bytes. Raises NoAnswer if the server has closed, Stalled if it reads nothing."""
         self._socket.settimeout(self._timeout_s)
         try:
@@ -110,12 +110,50 @@ class Connection:
 
         Raises NoAnswer and Stalled; ValueError if the bytes are not an HTTP answer.
         """
+        answer = self._read(AnswerReader(method, final=final, sink=sink), timeout_s)
+        self.answer_count += 1
+        return answer
+
+    def read_head(self, timeout_s: float | None = None) -> Answer:
+        """Read the head of one final answer. Its body is still to come: by `read_body`, or by `read_into`.
+
+        Raises as `read_answer`.
+        """
+        # After a HEAD no body comes, whatever the head announces: the reader leaves the body alone.
+        answer = self._read(AnswerReader("HEAD"), timeout_s)
+        self.answer_count += 1
+        return answer
+
+    def read_body(self, method: str, head: Answer, timeout_s: float | None = None) -> Answer:
+        """Read the body that follows a head, and return the whole answer. Raises as `read_answer`."""
+        reader = AnswerReader(method)
+        reader.begin(head)
+        return self._read(reader, timeout_s)
+
+    def read_into(self, view: memoryview, timeout_s: float | None = None) -> int:
+        """Put the next bytes into `view`, as many as have come, and return how many; 0: the server has closed.
+
+        Framing is the caller's business. Raises NoAnswer and Stalled.
+        """
+        if self._received:
+            count = min(len(view), len(self._received))
+            view[:count] = self._received[:count]
+            self._received = self._received[count:]
+            return count
+        allowed_s = timeout_s or self._timeout_s
+        self._socket.settimeout(allowed_s)
+        try:
+            return self._socket.recv_into(view)
+        except TimeoutError:
+            raise Stalled(f"no more bytes of the body in {allowed_s:g} s") from None
+        except OSError as error:
+            raise NoAnswer(f"the connection ended within the body ({error})", has_begun=True) from None
+
+    def _read(self, reader: AnswerReader, timeout_s: float | None) -> Answer:
         started, allowed_s = time.monotonic(), timeout_s or self._timeout_s
-        reader = AnswerReader(method, final=final, sink=sink)
         while True:
             answer, self._received = reader.feed(self._received)
             if answer is not None:
-                self.answer_count += 1
                 return answer
             allowed = allowed_s + reader.read_bytes / _BYTES_PER_S
             received = self._receive(started, allowed, reader)
@@ -237,7 +275,7 @@ class Pool:
         A kept connection that the server closed meanwhile is replaced, once, before any byte of an answer
         came. An error answer that comes while the body is being sent is read.
         """
-        connection = self._take()
+        connection = self.take()
         try:
             return self._exchange(connection, data, method)
         except NoAnswer as error:
@@ -260,11 +298,23 @@ class Pool:
             while self._idle:
                 self._idle.pop().close()
 
-    def _take(self) -> Connection:
+    def take(self) -> Connection:
+        """Return a kept connection, which the server may have closed meanwhile, or a new one. Raises Unreachable."""
         with self._lock:
             if self._idle:
                 return self._idle.pop()
         return self._dial()
+
+    def give(self, connection: Connection, last: Answer) -> None:
+        """Keep a connection for the next request, if its last answer was read whole and lets it."""
+        if last.closes or connection.unread or last.status < 200:
+            connection.close()
+            return
+        with self._lock:
+            if len(self._idle) < _MAX_IDLE:
+                self._idle.append(connection)
+                return
+        connection.close()
 
     def _exchange(self, connection: Connection, data: bytes, method: str) -> Answer:
         try:
@@ -274,14 +324,7 @@ class Pool:
                 return self._last_words(connection, method)
             raise
         answer = connection.read_answer(method)
-        if answer.closes or connection.unread or answer.status < 200:
-            connection.close()
-        else:
-            with self._lock:
-                if len(self._idle) < _MAX_IDLE:
-                    self._idle.append(connection)
-                else:
-                    connection.close()
+        self.give(connection, answer)
         return answer
 
     @staticmethod
