@@ -80,4 +80,3 @@ def test_requests_go_to_the_endpoint_or_to_aws(url: str, expected: str) -> None:
     around = Surroundings(lambda: datetime.now(UTC), random.random, lambda: found)
     requester = Requester(parse(url), around)
     assert requester.endpoint.url == expected
-    requester.close()

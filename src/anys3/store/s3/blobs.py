@@ -84,8 +84,9 @@ class S3Blobs:
         if self._is_closed:
             return
         self._is_closed = True
-        self._requester.close()
+        self._requester.stop()
         self._beside.close()
+        self._requester.pool.close()
         _log.info("%s: %s", self._requester.where, self.counts())
 
     def _key(self, name: str) -> str:

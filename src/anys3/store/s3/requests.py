@@ -100,10 +100,9 @@ class Requester:
         """Wait before the try after the `number`th one: up to twice as long each time, by chance."""
         (stop or self._closed).wait(self._pause_s(number, at_least_s))
 
-    def close(self) -> None:
-        """End all waiting, and close connections that nobody uses."""
+    def stop(self) -> None:
+        """End all waiting for better answers."""
         self._closed.set()
-        self.pool.close()
 
     def _pause_s(self, number: int, at_least_s: float) -> float:
         longest = min(_FIRST_PAUSE_S * 2.0**number, _LONGEST_PAUSE_S)
