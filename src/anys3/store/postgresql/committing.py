@@ -43,7 +43,7 @@ def statement(schema: str, name: str) -> str:
     count, tells_row = FUNCTIONS[name]
     arguments = ", ".join(f"${number}" for number in range(1, count + 1))
     columns = f"r.outcome, r.committed, {_WAS}" if tells_row else "r.outcome, r.committed"
-    return f"SELECT {columns} FROM {schema}.{name}({arguments}) r"  # noqa: S608
+    return f"SELECT {columns} FROM {schema}.{name}({arguments}) r"
 
 
 @dataclass(slots=True)

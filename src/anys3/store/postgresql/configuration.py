@@ -3,8 +3,6 @@
 All lock in one order, so that two never wait for each other: the bucket's row, the store's, those of keys.
 """
 
-# ruff: noqa: S608 (what is put into statements is the schema's name, which was verified, and columns)
-
 from __future__ import annotations
 
 from typing import Any

@@ -98,7 +98,7 @@ def judge(error: BaseException) -> Failure:
     return Failure(_refusal(error, state), may_retry=False)
 
 
-def _refusal(error: asyncpg.PostgresError, state: str) -> BaseException:
+def _refusal(error: Exception, state: str) -> BaseException:
     """Return what an answer of the server means that will not change soon; nothing was changed."""
     if state == "53100":
         return StoreFull(_reason(error))
@@ -155,8 +155,8 @@ class Link:
             rows: list[Any] = await self.raw.fetch(sql, *args, timeout=timeout_s)
             return rows
         statement = self._statements.get(sql) or await self._prepare(sql, timeout_s)
-        rows = await statement.fetch(*args, timeout=timeout_s)
-        return rows
+        found: list[Any] = await statement.fetch(*args, timeout=timeout_s)
+        return found
 
     async def fetch_many(self, sql: str, args: Sequence[Sequence[object]]) -> list[Any]:
         """Run a statement once for each arguments, in one transaction and one round trip; return all rows."""
@@ -164,8 +164,8 @@ class Link:
             rows: list[Any] = await self.raw.fetchmany(sql, args, timeout=STATEMENT_S + 2)
             return rows
         statement = self._statements.get(sql) or await self._prepare(sql, STATEMENT_S)
-        rows = await statement.fetchmany(args, timeout=STATEMENT_S + 2)
-        return rows
+        found: list[Any] = await statement.fetchmany(args, timeout=STATEMENT_S + 2)
+        return found
 
     async def _prepare(self, sql: str, timeout_s: float) -> Any:
         # Nothing has happened yet, if this fails: so it is said.
@@ -197,13 +197,11 @@ class Pool:
 
     async def read(self, sql: str, *args: object) -> list[Any]:
         """Run a statement that may be repeated, and return its rows. Raises Unavailable, Corrupt."""
-        rows = await self.attempt(lambda link: link.fetch(sql, args), may_repeat=True)
-        return rows
+        return await self.attempt(lambda link: link.fetch(sql, args), may_repeat=True)
 
     async def change(self, sql: str, *args: object) -> list[Any]:
         """Run a statement at most once, and return its rows. Raises Unavailable, Unknown, StoreFull."""
-        rows = await self.attempt(lambda link: link.fetch(sql, args), may_repeat=False)
-        return rows
+        return await self.attempt(lambda link: link.fetch(sql, args), may_repeat=False)
 
     async def attempt(self, work: Callable[[Link], Awaitable[Result]], *, may_repeat: bool) -> Result:
         """Do one statement or transaction; again while it has not happened, or may happen again.

@@ -61,9 +61,7 @@ class PostgresqlStore:
 
     inline_max = contents.INLINE_MAX
 
-    def __init__(
-        self, dsn: str, address: Address, blobs: Blobs, store_id: str, *, is_server: bool
-    ) -> None:
+    def __init__(self, dsn: str, address: Address, blobs: Blobs, store_id: str, *, is_server: bool) -> None:
         self.store_id = store_id
         name = address.schema
         self._blobs = blobs
@@ -75,20 +73,18 @@ class PostgresqlStore:
             Pool(address.standby(dsn), address.pool_size) if address.lists_standby else self._pool
         )
         self._names = BlobNames(name, self._side, self._side_pool, self._lease)
-        self._janitor = Janitor(
-            name, self._side_pool, self._lease, self._names, blobs, is_server=is_server
-        )
+        self._janitor = Janitor(name, self._side_pool, self._lease, self._names, blobs, is_server=is_server)
         self._configuration = Configuration(name, self._pool, self._lease)
         self._mutations = Mutations(name, self._pool, self._names)
         self._listings = Listings(name, self._listing_pool)
         self._sources = Sources(name, self._pool, self._side, self._side_pool, blobs)
         place = f"FROM {name}.object WHERE bucket = $1 AND key = $2 AND newest = 0"
-        self._entry_sql = f"SELECT {rows.ENTRY} {place}"  # noqa: S608
-        self._open_sql = f"SELECT {rows.ENTRY}, content {place}"  # noqa: S608
+        self._entry_sql = f"SELECT {rows.ENTRY} {place}"
+        self._open_sql = f"SELECT {rows.ENTRY}, content {place}"
         place = "WHERE bucket = $1 AND key = $2 AND upload_id = $3"
-        self._upload_sql = f"SELECT {rows.UPLOAD} FROM {name}.upload {place}"  # noqa: S608
+        self._upload_sql = f"SELECT {rows.UPLOAD} FROM {name}.upload {place}"
         self._parts_sql = (
-            f"SELECT {rows.PART} FROM {name}.part"  # noqa: S608
+            f"SELECT {rows.PART} FROM {name}.part"
             f" WHERE owner = (SELECT owner FROM {name}.upload {place}) AND number > $4 ORDER BY number LIMIT $5"
         )
 
@@ -280,5 +276,3 @@ class PostgresqlStore:
             return entry, list(await self._sources.parts(reference.owner))
         finally:
             reading.end()
-
-

@@ -85,7 +85,7 @@ class Janitor:
 
     async def watch(self) -> None:
         """Note which processes are silent, and bury the dead. Raises Unavailable."""
-        rows = await self._pool.read(f"SELECT id, tick, is_silent FROM {self._schema}.process")  # noqa: S608
+        rows = await self._pool.read(f"SELECT id, tick, is_silent FROM {self._schema}.process")
         now = monotonic()
         if now - self._last_look > SILENT_S:
             self._seen.clear()  # who was silent in the meantime, they or we?
@@ -104,14 +104,14 @@ class Janitor:
                 await self._bury(process, tick)
             elif now - seen.since > SILENT_S and not is_silent:
                 await self._pool.read(
-                    f"UPDATE {self._schema}.process SET is_silent = true WHERE id = $1 AND tick = $2",  # noqa: S608
+                    f"UPDATE {self._schema}.process SET is_silent = true WHERE id = $1 AND tick = $2",
                     process,
                     tick,
                 )
 
     async def _bury(self, process: int, tick: int | None) -> None:
         await self._pool.read(
-            f"WITH dead AS (DELETE FROM {self._schema}.process"  # noqa: S608
+            f"WITH dead AS (DELETE FROM {self._schema}.process"
             " WHERE id = $1 AND ($2::bigint IS NULL OR tick = $2) RETURNING id),"
             f" gone AS (DELETE FROM {self._schema}.pending WHERE process IN (SELECT id FROM dead) RETURNING blob)"
             f" INSERT INTO {self._schema}.freed (id, blob)"
@@ -130,7 +130,7 @@ class Janitor:
         """Give what was freed a tick that is higher than those of all who may have seen it in the index."""
         for _ in range(_TURNS_MAX):
             rows = await self._pool.read(
-                f"UPDATE {self._schema}.freed SET tick = nextval('{self._schema}.ticks')"  # noqa: S608
+                f"UPDATE {self._schema}.freed SET tick = nextval('{self._schema}.ticks')"
                 f" WHERE id IN (SELECT id FROM {self._schema}.freed WHERE tick IS NULL ORDER BY id LIMIT $1"
                 " FOR UPDATE SKIP LOCKED) RETURNING id",
                 _MARKED_AT_ONCE,
@@ -150,7 +150,7 @@ class Janitor:
             done = [id_ for id_, _, _ in rows]
             if done:
                 await self._pool.read(
-                    f"DELETE FROM {self._schema}.freed WHERE id = ANY ($1::bigint[])",  # noqa: S608
+                    f"DELETE FROM {self._schema}.freed WHERE id = ANY ($1::bigint[])",
                     done,
                 )
             if len(rows) < _REMOVED_AT_ONCE:
@@ -158,8 +158,8 @@ class Janitor:
 
     async def _claim(self) -> list[Any]:
         """Return what may be removed now, and is this process's to remove until it is gone from the table."""
-        rows = await self._pool.read(
-            f"UPDATE {self._schema}.freed SET janitor = $1 WHERE id IN ("  # noqa: S608
+        return await self._pool.read(
+            f"UPDATE {self._schema}.freed SET janitor = $1 WHERE id IN ("
             f"SELECT f.id FROM {self._schema}.freed f"
             f" WHERE f.tick < (SELECT min(p.oldest) FROM {self._schema}.process p)"
             " AND (f.janitor IS NULL OR f.janitor = $1"
@@ -168,13 +168,12 @@ class Janitor:
             self._lease.process,
             _REMOVED_AT_ONCE,
         )
-        return rows
 
     async def _remove_parts(self, owner: int) -> None:
         """Remove the parts of an object or an upload that is no more, some at a time."""
         while True:
             rows = await self._pool.read(
-                f"SELECT number, blob FROM {self._schema}.part WHERE owner = $1 ORDER BY number LIMIT $2",  # noqa: S608
+                f"SELECT number, blob FROM {self._schema}.part WHERE owner = $1 ORDER BY number LIMIT $2",
                 owner,
                 _PARTS_AT_ONCE,
             )
@@ -184,7 +183,7 @@ class Janitor:
             if names:
                 await asyncio.to_thread(self._blobs.remove, names)
             await self._pool.read(
-                f"DELETE FROM {self._schema}.part WHERE owner = $1 AND number <= $2",  # noqa: S608
+                f"DELETE FROM {self._schema}.part WHERE owner = $1 AND number <= $2",
                 owner,
                 rows[-1][0],
             )

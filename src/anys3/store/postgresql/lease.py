@@ -66,7 +66,7 @@ class Lease:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_closing = False
-        self.when_lost: list[Callable[[], None]] = []
+        self.when_lost: list[Callable[[], object]] = []
         """Called in the side's loop when PostgreSQL stops answering."""
 
     @property
@@ -155,7 +155,7 @@ class Lease:
     async def _register(self) -> None:
         schema = self._address.schema
         rows = await self._fetch(
-            f"INSERT INTO {schema}.process (id, host, seen, tick, oldest, generation)"  # noqa: S608
+            f"INSERT INTO {schema}.process (id, host, seen, tick, oldest, generation)"
             f" SELECT nextval('{schema}.ids'), $1, clock_timestamp(), now.tick, now.tick, 0"
             f" FROM (SELECT nextval('{schema}.ticks') AS tick OFFSET 0) AS now RETURNING id, tick",
             socket.gethostname(),
@@ -172,7 +172,7 @@ class Lease:
             oldest = min(self._in_use, default=self._tick)
             known = self._generation
         rows = await self._fetch(
-            f"UPDATE {schema}.process SET seen = clock_timestamp(), tick = nextval('{schema}.ticks'),"  # noqa: S608
+            f"UPDATE {schema}.process SET seen = clock_timestamp(), tick = nextval('{schema}.ticks'),"
             " oldest = $2, generation = $3, is_silent = false WHERE id = $1 RETURNING tick",
             self.process,
             oldest,
@@ -182,7 +182,7 @@ class Lease:
             await self._register()
             return True
         # In a transaction of its own: whoever commits a generation that is not seen here sees the row above.
-        found = await self._fetch(f"SELECT generation FROM {schema}.store")  # noqa: S608
+        found = await self._fetch(f"SELECT generation FROM {schema}.store")
         with self._lock:
             self._tick = rows[0][0]
             self._generation = max(self._generation, found[0][0])
@@ -192,8 +192,7 @@ class Lease:
 
     async def _fetch(self, sql: str, *args: object) -> list[Any]:
         assert self._link is not None
-        rows = await self._link.fetch(sql, args, _BEAT_TIMEOUT_S)
-        return rows
+        return await self._link.fetch(sql, args, _BEAT_TIMEOUT_S)
 
     def _drop(self) -> None:
         link, self._link = self._link, None
@@ -211,7 +210,7 @@ class Lease:
         with contextlib.suppress(Unavailable):  # then all that is left is to wait
             while monotonic() < limit:
                 rows = await pool.read(
-                    f"SELECT count(*) FROM {schema}.process"  # noqa: S608
+                    f"SELECT count(*) FROM {schema}.process"
                     " WHERE generation < $1 AND id <> $2 AND NOT is_silent",
                     generation,
                     self.process,

@@ -23,15 +23,14 @@ class Listings:
     def __init__(self, schema: str, pool: Pool) -> None:
         self._pool = pool
         self._plain = (
-            f"SELECT key, listing FROM {schema}.object"  # noqa: S608
+            f"SELECT key, listing FROM {schema}.object"
             " WHERE bucket = $1 AND key >= $2 AND key < $3 AND newest = 0 ORDER BY key LIMIT $4"
         )
         self._rolled_up = (
-            "SELECT keys, listings, is_truncated"
-            f" FROM {schema}.object_page($1, $2, $3, $4, $5, $6, $7)"  # noqa: S608
+            f"SELECT keys, listings, is_truncated FROM {schema}.object_page($1, $2, $3, $4, $5, $6, $7)"
         )
         self._uploads = (
-            f"SELECT {rows.UPLOAD} FROM {schema}.upload"  # noqa: S608
+            f"SELECT {rows.UPLOAD} FROM {schema}.upload"
             " WHERE bucket = $1 AND (key, upload_id) > ($2, $3) AND key < $4 ORDER BY key, upload_id LIMIT $5"
         )
 

@@ -119,7 +119,7 @@ class Mutations:
                 sequence = max(sequence, row[1])
             for key in locked:  # what was only locked
                 await link.fetch(
-                    f"DELETE FROM {self._schema}.object"  # noqa: S608
+                    f"DELETE FROM {self._schema}.object"
                     " WHERE bucket = $1 AND key = $2 AND newest = 0 AND sequence = 0",
                     (bucket.id, key),
                 )
@@ -188,5 +188,7 @@ def _refuse(row: Any, bucket: Bucket, change: Change, expect: tuple[Expectation,
     if outcome == committing.PART_CHANGED:
         raise PartChanged(getattr(change, "upload_id", ""))
     if outcome == committing.NAME_LOST:
-        raise Unavailable("this process has not reached PostgreSQL for too long: the blob's name was taken back")
+        raise Unavailable(
+            "this process has not reached PostgreSQL for too long: the blob's name was taken back"
+        )
     raise ValueError(f"there is no content of {_key(change)!r} to keep")

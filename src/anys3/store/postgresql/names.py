@@ -70,7 +70,7 @@ class BlobNames:
         names = [secrets.token_hex(16) for _ in range(BLOCK)]
         # A process that was taken for dead has no row, and its names would never be taken back.
         rows = await self._pool.change(
-            f"INSERT INTO {self._schema}.pending (blob, process)"  # noqa: S608
+            f"INSERT INTO {self._schema}.pending (blob, process)"
             f" SELECT name, p.id FROM (SELECT id FROM {self._schema}.process WHERE id = $2 FOR KEY SHARE) AS p,"
             " unnest($1::text[]) AS name RETURNING blob",
             names,
@@ -96,7 +96,7 @@ class BlobNames:
         """Move what was given up to what is to be removed. In the side's loop. Raises Unavailable."""
         schema = self._schema
         gone = (
-            f"WITH gone AS (DELETE FROM {schema}.pending WHERE blob = ANY ($1::text[]) RETURNING blob)"  # noqa: S608
+            f"WITH gone AS (DELETE FROM {schema}.pending WHERE blob = ANY ($1::text[]) RETURNING blob)"
             f" INSERT INTO {schema}.freed (id, blob) SELECT nextval('{schema}.ids'), name FROM"
         )
         # A name that was never named is freed although its row may have been taken away already: what was
@@ -117,5 +117,5 @@ class BlobNames:
         """Return all names that were never given out. In the side's loop. Raises Unavailable."""
         unused = [name for _, name in self._ready]
         self._ready.clear()
-        await self._pool.read(f"DELETE FROM {self._schema}.pending WHERE blob = ANY ($1::text[])", unused)  # noqa: S608
+        await self._pool.read(f"DELETE FROM {self._schema}.pending WHERE blob = ANY ($1::text[])", unused)
         await self.flush()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 from anys3.model import Entry, Part
 from anys3.store import contents
@@ -22,8 +21,15 @@ _PIECES_AT_ONCE = 64
 class Source(contents.Source):
     """An opened object's bytes; see interface.Source."""
 
-    def __init__(self, reading: Reading, *others: Any) -> None:
-        super().__init__(*others, reading.end)
+    def __init__(
+        self,
+        reading: Reading,
+        blobs: Blobs,
+        pieces: contents.Pieces,
+        parts: Callable[[], Awaitable[Sequence[Part]]],
+        owner: tuple[str, bytes],
+    ) -> None:
+        super().__init__(blobs, pieces, parts, owner, reading.end)
         self._reading = reading
 
     def blocks(self, start: int, length: int) -> Iterator[memoryview]:
@@ -43,10 +49,10 @@ class Sources:
         self._side = side
         self._side_pool = side_pool
         self._blobs = blobs
-        self._all_parts = f"SELECT {rows.PART} FROM {schema}.part WHERE owner = $1 ORDER BY number"  # noqa: S608
+        self._all_parts = f"SELECT {rows.PART} FROM {schema}.part WHERE owner = $1 ORDER BY number"
         self._some_parts = (
-            f"SELECT number, start, size, kind, crc, blob, content FROM {schema}.part"  # noqa: S608
-            f" WHERE owner = $1 AND number > $2 AND start < $3 AND start + size > $4 ORDER BY number"
+            f"SELECT number, start, size, kind, crc, blob, content FROM {schema}.part"
+            f" WHERE owner = $1 AND number > $2 AND start < $3 AND start + size > $4 AND size > 0 ORDER BY number"
             f" LIMIT {_PIECES_AT_ONCE}"
         )
 
@@ -71,7 +77,7 @@ class Sources:
         while start < end:
             read = self._side_pool.read(self._some_parts, owner, number, end, start)
             found = self._side.wait(read, STATEMENT_S + RETRY_S)
-            for number, at, size, kind, crc, blob, content in found:  # noqa: B007 (the last one stays)
+            for number, at, size, kind, crc, blob, content in found:
                 if kind == rows.INLINE:
                     yield Piece(at, size, rows.verified(content, size, crc, f"part {number}"))
                 else:

@@ -17,9 +17,7 @@ INLINE, BLOB, PARTS = 1, 2, 3
 
 BUCKET = "id, name, created_ms, owner, is_public, cors, operator_cors"
 KEY = "access_key_id, secret_access_key, name, is_root, may_create_buckets, grants, created_ms"
-UPLOAD = (
-    "key, upload_id, initiated_ms, stored, tags, checksum_algorithm, checksum_type, access_key_id, entry_sequence"
-)
+UPLOAD = "key, upload_id, initiated_ms, stored, tags, checksum_algorithm, checksum_type, access_key_id, entry_sequence"
 PART = "number, size, etag, modified_ms, checksum, sequence, kind, crc, blob"
 ENTRY_COLUMNS = (
     "size", "modified_ms", "etag", "headers", "stored_length", "listing", "checksum", "tags", "part_count",

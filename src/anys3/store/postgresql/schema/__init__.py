@@ -52,7 +52,7 @@ async def prepare(connection: Any, schema: str) -> str:
 async def _look(connection: Any, schema: str) -> tuple[int, str] | None:
     """Return the format and the id of the store, None if there is none. Raises NotAStore."""
     with contextlib.suppress(asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-        rows = await connection.fetch(f"SELECT format, store_id FROM {schema}.store")  # noqa: S608
+        rows = await connection.fetch(f"SELECT format, store_id FROM {schema}.store")
         return (rows[0][0], rows[0][1]) if rows else None
     tables = await connection.fetch(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = $1 LIMIT 1", schema
@@ -69,16 +69,16 @@ async def _migrate(connection: Any, schema: str) -> None:
         " format integer NOT NULL, generation bigint NOT NULL)"
     )
     await connection.execute(
-        f"INSERT INTO {schema}.store VALUES (1, $1, 0, 1) ON CONFLICT (id) DO NOTHING",  # noqa: S608
+        f"INSERT INTO {schema}.store VALUES (1, $1, 0, 1) ON CONFLICT (id) DO NOTHING",
         secrets.token_hex(8),
     )
-    format_ = await connection.fetchval(f"SELECT format FROM {schema}.store FOR UPDATE")  # noqa: S608
+    format_ = await connection.fetchval(f"SELECT format FROM {schema}.store FOR UPDATE")
     if format_ >= FORMAT:
         return
     for number in range(format_ + 1, FORMAT + 1):
         await connection.execute(_script(f"{number}.sql", schema))
     await connection.execute(_script("functions.sql", schema))
-    await connection.execute(f"UPDATE {schema}.store SET format = {FORMAT}")  # noqa: S608
+    await connection.execute(f"UPDATE {schema}.store SET format = {FORMAT}")
 
 
 def _script(name: str, schema: str) -> str:

@@ -252,6 +252,7 @@ CREATE OR REPLACE FUNCTION {schema}.upload_complete(
 DECLARE
     p_owner bigint;
     count_there bigint;
+    published record;
 BEGIN
     PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
@@ -272,10 +273,13 @@ BEGIN
         outcome := 4;
         RETURN;
     END IF;
-    SELECT r.outcome, r.committed, r.was INTO outcome, committed, was FROM {schema}.object_put(
+    SELECT * INTO published FROM {schema}.object_put(
         p_bucket, p_key, p_absent, p_present, p_matches, p_unchanged, p_size, p_modified_ms, p_etag, p_headers,
         p_stored_length, p_listing, p_checksum, p_tags, p_part_count, p_upload_id, 3, 0, NULL, p_owner, NULL
-    ) r;
+    );
+    outcome := published.outcome;
+    committed := published.committed;
+    was := published.was;
     IF outcome <> 0 THEN
         RETURN;
     END IF;
