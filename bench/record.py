@@ -54,7 +54,8 @@ class Row:
     `cpu_s_per_gb` CPU seconds of the server per 10^9 bytes of bodies. `cpu_ratio` and `rate_ratio` are against
     the first target, round by round. `share` is the part of what the floor in `share_of` says is possible.
     `rss_peak_mib` is the greatest of the rounds, with the pages of mapped files, `anonymous_mib` without them.
-    `syncs` is calls that wait for the disk per operation, from a pass of its own under strace.
+    `syncs` is calls that wait for the disk per operation, from a pass of its own under strace. `engine_cpu_us` is of the
+    engines that the store lies on, told apart from `cpu_us`.
     """
 
     workload: str
@@ -84,6 +85,7 @@ class Row:
     sample: str
     note: str
     rounds: list[Measurement]
+    engine_cpu_us: Spread | None = None
 
 
 @dataclass(frozen=True, slots=True)

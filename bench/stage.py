@@ -10,7 +10,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench import accounting, client
 from bench.client import Replay, Request, Result
@@ -62,6 +62,8 @@ class Measurement:
     reconnects: int
     oddities: dict[str, int]
     sample: str = ""
+    engine_cpu_s: float | None = None
+    """Of the engines that the store lies on, where there are some."""
 
     @property
     def rate(self) -> float:
@@ -72,6 +74,15 @@ class Measurement:
     def cpu_us(self) -> float | None:
         """Return CPU microseconds of the server per operation."""
         return None if self.cpu_s is None or not self.operations else self.cpu_s / self.operations * 1e6
+
+    @property
+    def engine_cpu_us(self) -> float | None:
+        """Return CPU microseconds of the store's engines per operation."""
+        return (
+            None
+            if self.engine_cpu_s is None or not self.operations
+            else self.engine_cpu_s / self.operations * 1e6
+        )
 
     @property
     def client_cpu_us(self) -> float:
@@ -227,14 +238,17 @@ class Stage:
         operations: int | None = None,
     ) -> Measurement:
         """Send requests and return their figures; CPU is read when the client has connected, and at the end."""
-        pids = self.target.pids
+        pids, engines = self.target.pids, self.target.engine_pids
         accounting.reset_peak(pids)
         with self._replay(requests, connections, soft_s, hard_s) as replay:
             before = accounting.cpu_s(pids) if pids else None
+            engines_before = accounting.cpu_s(engines)
             result = replay.run()
             now = self.target.pids
             cpu_s = None if before is None else accounting.cpu_s(now) - before
-        return from_result(result, cpu_s, now, operations or result.answers)
+            engine_cpu_s = accounting.cpu_s(self.target.engine_pids) - engines_before if engines else None
+        measured = from_result(result, cpu_s, now, operations or result.answers)
+        return replace(measured, engine_cpu_s=engine_cpu_s)
 
     def syncs(self, requests: Sequence[Request], connections: int, limit_s: float) -> tuple[int, int]:
         """Return (calls that waited for the disk, answers) of a load under strace, which makes it slow."""

@@ -7,13 +7,13 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench import accounting, peers
+from bench import accounting, engines, peers
 from bench.peers.certificate import write_certificate
 from bench.peers.product import KeyPair, random_key_pair
 from bench.peers.running import Running, answers, free_ports
@@ -27,6 +27,9 @@ anys3                 this checkout, its defaults, one worker: every write is on
 anys3:relaxed         the same with --durability relaxed: for comparison with peers that do not sync
 anys3:workers=N       with N workers; from two on neither server nor client is pinned to a core
 anys3:memory          with --memory: nothing is ever written to the disk
+anys3:index=postgresql,blobs=rados
+                      the index in PostgreSQL (replicas=N synchronous ones beside it), large contents in Ceph RADOS
+                      (rados-ec: erasure-coded 2+1; file: a directory; s3: another anys3); each of the two also alone
 """
 
 
@@ -44,6 +47,7 @@ class Target:
     client_cores: frozenset[int] | None
     find_pids: Callable[[], list[int]] | None = field(repr=False)
     authority: Path | None = None
+    find_engine_pids: Callable[[], list[int]] | None = field(default=None, repr=False)
 
     @property
     def address(self) -> str:
@@ -66,6 +70,11 @@ class Target:
     def pids(self) -> list[int]:
         """Return its living processes, children included; empty where they can't be seen."""
         return self.find_pids() if self.find_pids else []
+
+    @property
+    def engine_pids(self) -> list[int]:
+        """Return the living processes of the engines that its store lies on; empty for a store of its own."""
+        return self.find_engine_pids() if self.find_engine_pids else []
 
     @property
     def is_floor(self) -> bool:
@@ -160,6 +169,14 @@ class Variant:
     workers: int = 1
     is_relaxed: bool = False
     is_memory: bool = False
+    index: str = ""
+    blobs: str = ""
+    replicas: int = 0
+
+    @property
+    def is_remote(self) -> bool:
+        """Return whether engines are started for it."""
+        return bool(self.index or self.blobs)
 
     @property
     def flags(self) -> list[str]:
@@ -175,6 +192,11 @@ class Variant:
             return "no: keeps all in memory"
         if self.is_relaxed:
             return "no: --durability relaxed"
+        if self.index:
+            copies = f", and at one of {self.replicas} replicas" if self.replicas else ""
+            return f"yes: PostgreSQL syncs its log before the answer{copies}; blobs: {self.blobs}"
+        if self.blobs:
+            return f"yes: the index is on the disk before the answer; blobs: {self.blobs}"
         return "yes: data and index are on the disk before the answer"
 
 
@@ -182,35 +204,53 @@ def variant(name: str) -> Variant:
     """Return the variant that a target's name says; raises RuntimeError for words that are none.
 
     >>> variant("anys3:relaxed,workers=2")
-    Variant(workers=2, is_relaxed=True, is_memory=False)
+    Variant(workers=2, is_relaxed=True, is_memory=False, index='', blobs='', replicas=0)
     """
-    values = {"workers": 1, "is_relaxed": False, "is_memory": False}
+    values: dict[str, object] = {}
     for word in filter(None, name.partition(":")[2].replace(":", ",").split(",")):
         option, _, value = word.partition("=")
-        if option == "workers" and value.isdigit() and int(value):
-            values["workers"] = int(value)
+        if option in ("workers", "replicas") and value.isdigit() and int(value):
+            values[option] = int(value)
+        elif (option == "index" and value in engines.INDEXES) or (
+            option == "blobs" and value in engines.BLOBS
+        ):
+            values[option] = value
         elif word in ("relaxed", "memory"):
             values[f"is_{word}"] = True
         else:
-            raise RuntimeError(f"{name!r} is no target: {word!r} is none of relaxed, memory, workers=N")
+            known = f"relaxed, memory, workers=N, replicas=N, index={'|'.join(engines.INDEXES)}, blobs={'|'.join(engines.BLOBS)}"
+            raise RuntimeError(f"{name!r} is no target: {word!r} is none of {known}")
+    if values.get("index") and not values.get("blobs"):
+        raise RuntimeError(f"{name!r} is no target: index= needs blobs=")
     return Variant(**values)  # type: ignore[arg-type]
 
 
 @contextmanager
 def _anys3(name: str, *, tls: bool, is_pinned: bool) -> Iterator[Target]:
     asked = variant(name)
+    directory = Path(tempfile.mkdtemp(prefix="anys3-bench-engines-")) if asked.is_remote else None
+    with ExitStack() as stack:
+        running = engines.Engines([])
+        if directory:
+            stack.callback(shutil.rmtree, directory, ignore_errors=True)
+            running = stack.enter_context(
+                engines.started(asked.index, asked.blobs, asked.replicas, directory)
+            )
 
-    def command(port: str, directory: Path) -> list[str | Path]:
-        words: list[str | Path] = [sys.executable, "-m", "anys3", "serve"]
-        words += [] if asked.is_memory else [directory / "store"]
-        words += ["--listen", f"127.0.0.1:{port}", *asked.flags]
-        if tls:
-            words += ["--tls-cert", directory / "cert.pem", "--tls-key", directory / "key.pem"]
-        return words
+        def command(port: str, directory: Path) -> list[str | Path]:
+            words: list[str | Path] = [sys.executable, "-m", "anys3", "serve"]
+            words += [] if asked.is_memory or asked.index else [directory / "store"]
+            words += ["--listen", f"127.0.0.1:{port}", *asked.flags, *running.options]
+            if tls:
+                words += ["--tls-cert", directory / "cert.pem", "--tls-key", directory / "key.pem"]
+            return words
 
-    cores = cores_for(asked.workers, is_pinned=is_pinned)
-    with _launched(name, _own_version(), asked.syncs, command, cores=cores, tls=tls) as target:
-        yield target
+        # Engines need room on both cores, and a client that polls would leave them none.
+        cores = cores_for(asked.workers, is_pinned=is_pinned and not asked.is_remote)
+        with _launched(
+            name, _own_version(), asked.syncs, command, cores=cores, tls=tls, environment=running.environment
+        ) as target:
+            yield replace(target, find_engine_pids=running.find_pids) if asked.is_remote else target
 
 
 def _own_version() -> str:
@@ -232,6 +272,7 @@ def _launched(
     *,
     cores: tuple[frozenset[int] | None, frozenset[int] | None],
     tls: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Target]:
     """Start a program of this checkout, with a fresh key pair and, for TLS, a certificate of one day."""
     directory = Path(tempfile.mkdtemp(prefix=f"anys3-bench-{name.partition(':')[0]}-"))
@@ -244,7 +285,11 @@ def _launched(
             places = {directory / "cert.pem": certificate.chain, directory / "key.pem": certificate.key}
             words = [places.get(word, word) if isinstance(word, Path) else word for word in words]
         with pinned(cores[0]):
-            running.spawn(words, environment=environment_of(pair), cwd=Path(__file__).parents[1])
+            running.spawn(
+                words,
+                environment={**environment_of(pair), **(environment or {})},
+                cwd=Path(__file__).parents[1],
+            )
         running.wait_until(f"{name} answers", lambda: answers(port, "/", certificate))
         yield Target(
             name=name,

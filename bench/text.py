@@ -82,6 +82,8 @@ def _table(rows: list[Row]) -> list[str]:
     lines.append(_line([heads[name] for name in HEADS], names))
     for row in rows:
         lines.append(_line(_cells(row), names))
+        if row.engine_cpu_us:
+            lines.append(f"    engines: {_span(row.engine_cpu_us)} CPU µs per operation, beside the server's")
         if row.note:
             lines.append(f"    {row.note}")
         if row.oddities:

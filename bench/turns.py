@@ -304,6 +304,7 @@ def _row(
         sample=next((each.sample for each in made if each.sample), ""),
         note=seat.note or _note(workload, seat),
         rounds=made,
+        engine_cpu_us=spread(each.engine_cpu_us for each in made),
     )
 
 
