@@ -10,6 +10,7 @@ from pathlib import Path
 from anys3.server import credentials, doctor_machine, tls
 from anys3.server.findings import Finding
 from anys3.store.embedded.examining import Examination, examine
+from anys3.store.findings import size
 
 _MANY_ROWS = 100_000
 _MANY_COMMITS = 100_000
@@ -128,7 +129,7 @@ def of_index(found: Examination) -> Iterator[Finding]:
             "restore a backup (docs/durability.md, Backup and restore)",
         )  # fmt: skip
         return
-    used, free = doctor_machine.size(found.used_bytes), doctor_machine.size(found.free_bytes)
+    used, free = size(found.used_bytes), size(found.free_bytes)
     told = (
         f"{found.entries} objects, {found.uploads} unfinished uploads; {used} in use, {free} free in its file"
     )

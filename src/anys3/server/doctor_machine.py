@@ -14,6 +14,8 @@ from pathlib import Path
 from anys3.server.findings import Finding, Level
 from anys3.server.limits import Limits
 from anys3.store.embedded import device
+from anys3.store.findings import size
+from anys3.store.places import MEMORY, NETWORK, file_system
 
 SYNCS = 25
 _LOW_BYTES = 1 << 30
@@ -28,23 +30,6 @@ _MEMORY_A_WORKER = 256 << 20
 _SPARE_DESCRIPTORS = 256
 _TIMEX_BYTES = 512
 _TIME_ERROR = 5
-_NETWORK = frozenset({
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "afs", "ncpfs", "gfs2", "ocfs2",
-    "beegfs", "virtiofs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glusterfs", "fuse.ceph",
-})  # fmt: skip
-_MEMORY = frozenset({"tmpfs", "ramfs"})
-
-
-def size(count: float) -> str:
-    """Return a number of bytes as people read it.
-
-    >>> size(5 * 2**30), size(1000)
-    ('5.0 GiB', '1000 B')
-    """
-    for unit, scale in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count:.0f} B"
 
 
 def of_device(directory: Path) -> Iterator[Finding]:
@@ -88,36 +73,14 @@ def of_inodes(free: int) -> Finding:
     return Finding("inodes", "warning", told, advice) if free < _LOW_INODES else Finding("inodes", "ok", told)
 
 
-def file_system(directory: Path) -> str:
-    """Return the kind of file system that a directory lies on, "" if that is not known."""
-    here = directory.stat().st_dev
-    wanted = f"{os.major(here)}:{os.minor(here)}" if hasattr(os, "major") else ""
-    path = str(directory.resolve())
-    best, kind = -1, ""
-    try:
-        lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    for line in lines:
-        head, _, tail = line.partition(" - ")
-        fields = head.split()
-        point = fields[4].encode().decode("unicode_escape")
-        is_above = path == point or path.startswith(point.rstrip("/") + "/")
-        # The number decides among mounts over each other; some file systems show another one.
-        rank = 2 * len(point) + (fields[2] == wanted)
-        if is_above and rank >= best:
-            best, kind = rank, tail.split()[0]
-    return kind
-
-
 def of_kind(kind: str) -> Finding:
     """Tell what a kind of file system means for a store."""
-    if kind in _NETWORK:
+    if kind in NETWORK:
         return Finding(
             "file-system", "problem", f"{kind}, a file system over the network",
             "use a local one: the index is shared memory and needs its locks, and syncs must reach the device",
         )  # fmt: skip
-    if kind in _MEMORY:
+    if kind in MEMORY:
         return Finding(
             "file-system", "warning", f"{kind}: everything is lost when this machine stops",
             "use a directory on a disk, or `anys3 serve --memory` if it is to be forgotten",

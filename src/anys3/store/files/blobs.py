@@ -26,6 +26,11 @@ _sync_data = getattr(os, "fdatasync", os.fsync)
 
 def open_blobs(url: str) -> FileBlobs:
     """Return the blobs of `file:DIR`, which is made when it is used first. Raises ValueError."""
+    return FileBlobs(directory_named(url))
+
+
+def directory_named(url: str) -> Path:
+    """Return the directory that `file:DIR` names. Raises ValueError."""
     scheme, _, path = url.partition(":")
     if path.startswith("//"):
         path = path[2:]
@@ -33,7 +38,7 @@ def open_blobs(url: str) -> FileBlobs:
             raise ValueError(f"expected file:DIR or file:///DIR, without a host, not {url!r}")
     if scheme != "file" or not path:
         raise ValueError(f"expected file:DIR, not {url!r}")
-    return FileBlobs(Path(unquote(path)))
+    return Path(unquote(path))
 
 
 class FileBlobs:
