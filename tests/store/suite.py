@@ -439,7 +439,8 @@ class Suite:
             opened = await store.open(bucket, b"k")
             assert opened is not None
             copied = await store.copy_content(opened)
-            assert copied is not None
+            if copied is None:  # an engine that can't have the same bytes twice
+                copied = content(store, read(opened))
             await change(store, bucket, PutEntry(b"copy", entry(size), copied), DeleteEntry(b"k"))
             await asyncio.sleep(0.05)
             assert await get(store, bucket, b"copy") == pattern(size)

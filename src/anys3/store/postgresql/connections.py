@@ -1,0 +1,319 @@
+"""Connections to PostgreSQL: where to, how many, how long to wait, and what is known when one is lost.
+
+Nothing here waits for ever: connecting, each statement and waiting for a free connection have deadlines of our own,
+so a host that vanishes without a word is found out. A connection that misses one is dropped, never used again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, TypeVar
+
+import asyncpg
+
+from anys3.store.interface import Corrupt, StoreError, StoreFull, Unavailable
+from anys3.store.postgresql.address import Address
+
+CONNECT_S = 5.0
+HOST_S = 2.0
+"""For each of several hosts."""
+STATEMENT_S = 10.0
+"""How long the server works on one statement; we wait a little longer."""
+RETRY_S = 4.0
+"""What may be repeated is repeated for this long."""
+_PAUSE_S = 0.05
+_PAUSE_MAX_S = 0.5
+
+SETTINGS = {
+    "application_name": "anys3",
+    "statement_timeout": f"{STATEMENT_S:.0f}s",
+    "idle_in_transaction_session_timeout": f"{STATEMENT_S:.0f}s",
+    # All our statements walk an index; without statistics of a table the planner may think otherwise.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+}
+
+# What a statement that fails like this has left undone, and what another attempt may bring about.
+_AGAIN = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.UniqueViolationError,  # two transactions made the same row; the second attempt finds it
+    asyncpg.ReadOnlySQLTransactionError,  # it was the primary a moment ago
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
+)
+_SPENT = (
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
+)
+"""What makes a connection useless for the next statement, too."""
+_BUGS = ("22", "23", "42")
+"""Classes of SQLSTATE that statements of ours should never meet."""
+
+Result = TypeVar("Result")
+
+
+class Unknown(Unavailable):
+    """The connection was lost while a mutation was under way: it may have happened, or may still happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is known of a statement that failed."""
+
+    error: BaseException
+    may_retry: bool
+    is_unknown: bool = False
+    """Whether it may have happened."""
+    is_lost: bool = False
+    """Whether the connection is of no use any more."""
+
+
+def judge(error: BaseException) -> Failure:
+    """Return what a failure of a statement means. Bugs and cancellation are returned as they are."""
+    if isinstance(error, asyncpg.InternalClientError | OSError | TimeoutError | asyncio.IncompleteReadError):
+        return Failure(Unknown(_reason(error)), may_retry=True, is_unknown=True, is_lost=True)
+    if isinstance(error, asyncpg.InterfaceError):
+        # Said before anything is sent: the connection was found closed.
+        return Failure(Unavailable(_reason(error)), may_retry=True, is_lost=True)
+    if isinstance(error, StoreError):
+        return Failure(error, may_retry=False)
+    if not isinstance(error, asyncpg.PostgresError):
+        return Failure(error, may_retry=False, is_lost=True)
+    if isinstance(error, _AGAIN):
+        return Failure(Unavailable(_reason(error)), may_retry=True, is_lost=isinstance(error, _SPENT))
+    state = error.sqlstate or ""
+    if state.startswith(("08", "57P")):
+        return Failure(Unknown(_reason(error)), may_retry=True, is_unknown=True, is_lost=True)
+    return Failure(_refusal(error, state), may_retry=False)
+
+
+def _refusal(error: Exception, state: str) -> BaseException:
+    """Return what an answer of the server means that will not change soon; nothing was changed."""
+    if state == "53100":
+        return StoreFull(_reason(error))
+    if state.startswith("XX") and state != "XX000":
+        return Corrupt(_reason(error))
+    if state.startswith(_BUGS) and state != "42501":
+        return error
+    return Unavailable(_reason(error))
+
+
+def _reason(error: BaseException) -> str:
+    return f"PostgreSQL: {error or type(error).__name__}"
+
+
+async def connect(address: Address) -> Any:
+    """Return a connection of asyncpg to the first host that will do. Raises Unavailable.
+
+    The host that did last time is asked first.
+    """
+    several = len(address.hosts) > 1
+    failures = []
+    for number in address.order():
+        try:
+            raw = await asyncio.wait_for(
+                asyncpg.connect(**address.arguments(number), server_settings=_settings(address)),
+                HOST_S if several else CONNECT_S,
+            )
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            failures.append(f"{address.host(number)}: {error or type(error).__name__}")
+        else:
+            address.succeeded(number)
+            return raw
+    raise Unavailable(f"PostgreSQL can't be reached ({'; '.join(failures)})")
+
+
+def _settings(address: Address) -> dict[str, str]:
+    """Return what each session begins with. A pooler in between would refuse it: it keeps sessions of its own."""
+    return SETTINGS if address.is_prepared else {"application_name": SETTINGS["application_name"]}
+
+
+class Link:
+    """One connection, and the statements that were prepared on it."""
+
+    __slots__ = ("_is_prepared", "_statements", "raw")
+
+    def __init__(self, raw: Any, *, is_prepared: bool) -> None:
+        self.raw = raw
+        self._is_prepared = is_prepared
+        self._statements: dict[str, Any] = {}
+
+    async def fetch(self, sql: str, args: Sequence[object], timeout_s: float = STATEMENT_S + 2) -> list[Any]:
+        """Run a statement and return its rows."""
+        if not self._is_prepared:
+            rows: list[Any] = await self.raw.fetch(sql, *args, timeout=timeout_s)
+            return rows
+        statement = self._statements.get(sql) or await self._prepare(sql, timeout_s)
+        found: list[Any] = await statement.fetch(*args, timeout=timeout_s)
+        return found
+
+    async def fetch_many(self, sql: str, args: Sequence[Sequence[object]]) -> list[Any]:
+        """Run a statement once for each arguments, in one transaction and one round trip; return all rows."""
+        if not self._is_prepared:
+            rows: list[Any] = await self.raw.fetchmany(sql, args, timeout=STATEMENT_S + 2)
+            return rows
+        statement = self._statements.get(sql) or await self._prepare(sql, STATEMENT_S)
+        found: list[Any] = await statement.fetchmany(args, timeout=STATEMENT_S + 2)
+        return found
+
+    async def _prepare(self, sql: str, timeout_s: float) -> Any:
+        # Nothing has happened yet, if this fails: so it is said.
+        try:
+            statement = await self.raw.prepare(sql, timeout=timeout_s)
+        except (OSError, TimeoutError, asyncpg.PostgresConnectionError) as error:
+            raise asyncpg.InterfaceError(f"lost while preparing a statement: {error}") from error
+        self._statements[sql] = statement
+        return statement
+
+    def end(self) -> None:
+        """Drop the connection without a word."""
+        self._statements.clear()
+        self.raw.terminate()
+
+
+class Pool:
+    """Connections for one event loop: made when they are needed, used by one at a time, waited for in turn."""
+
+    def __init__(self, address: Address, size: int) -> None:
+        self._address = address
+        self._size = size
+        self._idle: list[Link] = []
+        self._count = 0  # connected or connecting
+        self._waiting: deque[asyncio.Future[Link]] = deque()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+        self._reason = "all connections to PostgreSQL are busy"
+
+    async def read(self, sql: str, *args: object) -> list[Any]:
+        """Run a statement that may be repeated, and return its rows. Raises Unavailable, Corrupt."""
+        return await self.attempt(lambda link: link.fetch(sql, args), may_repeat=True)
+
+    async def change(self, sql: str, *args: object) -> list[Any]:
+        """Run a statement at most once, and return its rows. Raises Unavailable, Unknown, StoreFull."""
+        return await self.attempt(lambda link: link.fetch(sql, args), may_repeat=False)
+
+    async def attempt(self, work: Callable[[Link], Awaitable[Result]], *, may_repeat: bool) -> Result:
+        """Do one statement or transaction; again while it has not happened, or may happen again.
+
+        Raises Unavailable (nothing has happened), Unknown, StoreFull, Corrupt.
+        """
+        limit = monotonic() + RETRY_S
+        pause_s = _PAUSE_S
+        while True:
+            link = await self.take(limit)
+            try:
+                result = await work(link)
+            except BaseException as error:
+                failure = judge(error)
+                self.give_back(link, is_lost=failure.is_lost)
+                may = failure.may_retry and (may_repeat or not failure.is_unknown)
+                if not may or monotonic() + pause_s > limit:
+                    if failure.error is error:
+                        raise
+                    raise failure.error from error
+            else:
+                self.give_back(link)
+                return result
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _PAUSE_MAX_S)
+
+    async def take(self, limit: float) -> Link:
+        """Return a connection that nobody else uses until it is given back. Raises Unavailable at `limit`."""
+        if self._is_closed:
+            raise Unavailable("the store is closed")
+        while self._idle:
+            link = self._idle.pop()
+            if not link.raw.is_closed():
+                return link
+            self._drop(link)
+        waiter: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        self._connect_more()
+        try:
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + max(limit - monotonic(), 0)):
+                return await waiter
+        except TimeoutError:
+            raise Unavailable(self._reason) from None
+        except BaseException:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self.give_back(waiter.result())
+            raise
+
+    def give_back(self, link: Link, *, is_lost: bool = False) -> None:
+        """Let others have a connection, or drop it."""
+        if is_lost or self._is_closed or link.raw.is_closed():
+            self._drop(link)
+            self._connect_more()
+            return
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(link)
+                return
+        self._idle.append(link)
+
+    def forget_idle(self) -> None:
+        """Drop all connections that nobody uses: the host at their other end does not answer."""
+        while self._idle:
+            self._drop(self._idle.pop())
+
+    async def close(self) -> None:
+        """Drop all connections. Those in use go when they are given back."""
+        self._is_closed = True
+        for task in list(self._connecting):
+            task.cancel()
+        await asyncio.gather(*self._connecting, return_exceptions=True)
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_exception(Unavailable("the store is closed"))
+        closing = [link.raw.close(timeout=1) for link in self._idle]
+        self._idle.clear()
+        await asyncio.gather(*closing, return_exceptions=True)
+
+    def _drop(self, link: Link) -> None:
+        self._count -= 1
+        link.end()
+
+    def _connect_more(self) -> None:
+        """Begin a connection if somebody waits for one, and there may be one more."""
+        wanted = sum(not waiter.done() for waiter in self._waiting)
+        if wanted > len(self._connecting) and self._count < self._size and not self._is_closed:
+            self._count += 1
+            task = asyncio.get_running_loop().create_task(self._connect())
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self) -> None:
+        """Connect, as often as it takes while somebody waits."""
+        pause_s = _PAUSE_S
+        while True:
+            try:
+                raw = await connect(self._address)
+            except StoreError as error:
+                self._reason = str(error)
+            except BaseException:
+                self._count -= 1
+                raise
+            else:
+                self.give_back(Link(raw, is_prepared=self._address.is_prepared))
+                return
+            if not any(not waiter.done() for waiter in self._waiting):
+                self._count -= 1
+                return
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(pause_s)
+            if self._is_closed:
+                self._count -= 1
+                return
+            pause_s = min(pause_s * 2, _PAUSE_MAX_S)

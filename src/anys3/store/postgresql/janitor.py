@@ -1,0 +1,189 @@
+"""What goes on beside the requests: blobs that nothing refers to are removed, and processes that died are noticed.
+
+A blob may be removed when nobody can be reading it: it was freed, and marked with a tick after that was to be seen;
+since then every process that lives has let go of all that it had read before that tick. A process is taken for dead
+when its row does not change while this one, which can reach PostgreSQL, watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from anys3.store.blobs import Blobs
+from anys3.store.interface import StoreError
+from anys3.store.postgresql.connections import Pool
+from anys3.store.postgresql.lease import LEASE_S, Lease
+from anys3.store.postgresql.names import BlobNames
+
+TURN_S = 1.0
+SILENT_S = 1.5 * LEASE_S
+"""From then on nobody waits for it."""
+DEAD_S = 60.0
+"""From then on nothing is kept for it."""
+_MARKED_AT_ONCE = 1000
+_REMOVED_AT_ONCE = 200
+_PARTS_AT_ONCE = 500
+_TURNS_MAX = 50
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A process as it was seen last, and since when it is so."""
+
+    tick: int
+    since: float
+    is_silent: bool
+
+
+class Janitor:
+    """The work of one process, in the side's loop."""
+
+    def __init__(
+        self, schema: str, pool: Pool, lease: Lease, names: BlobNames, blobs: Blobs, *, is_server: bool
+    ) -> None:
+        self._schema = schema
+        self._pool = pool
+        self._lease = lease
+        self._names = names
+        self._blobs = blobs
+        self._is_server = is_server
+        self._seen: dict[int, _Seen] = {}
+        self._last_look = 0.0
+        self._task: asyncio.Task[None] | None = None
+        self.dead_s = DEAD_S
+
+    def begin(self) -> None:
+        """Take turns until `end`."""
+        self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def end(self) -> None:
+        """Stop; what is not done will be done by another, or later."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            await asyncio.sleep(TURN_S)
+            with contextlib.suppress(StoreError):  # an outage: the next turn goes on
+                await self.turn()
+
+    async def turn(self) -> None:
+        """Do what there is to do now. Raises Unavailable."""
+        await self._names.flush()
+        if not self._is_server:
+            return
+        await self.watch()
+        await self._mark()
+        await self._remove()
+
+    # processes
+
+    async def watch(self) -> None:
+        """Note which processes are silent, and bury the dead. Raises Unavailable."""
+        rows = await self._pool.read(f"SELECT id, tick, is_silent FROM {self._schema}.process")
+        now = monotonic()
+        if now - self._last_look > SILENT_S:
+            self._seen.clear()  # who was silent in the meantime, they or we?
+        self._last_look = now
+        before = self._seen
+        self._seen = {}
+        for process, tick, is_silent in rows:
+            seen = before.get(process)
+            if seen is None or seen.tick != tick:
+                seen = _Seen(tick, now, is_silent)
+            seen.is_silent = is_silent
+            self._seen[process] = seen
+            if process == self._lease.process:
+                continue
+            if now - seen.since > self.dead_s:
+                await self._bury(process, tick)
+            elif now - seen.since > SILENT_S and not is_silent:
+                await self._pool.read(
+                    f"UPDATE {self._schema}.process SET is_silent = true WHERE id = $1 AND tick = $2",
+                    process,
+                    tick,
+                )
+
+    async def _bury(self, process: int, tick: int | None) -> None:
+        await self._pool.read(
+            f"WITH dead AS (DELETE FROM {self._schema}.process"
+            " WHERE id = $1 AND ($2::bigint IS NULL OR tick = $2) RETURNING id),"
+            f" gone AS (DELETE FROM {self._schema}.pending WHERE process IN (SELECT id FROM dead) RETURNING blob)"
+            f" INSERT INTO {self._schema}.freed (id, blob)"
+            f" SELECT nextval('{self._schema}.ids'), blob FROM gone",
+            process,
+            tick,
+        )
+
+    async def leave(self) -> None:
+        """Take this process's own row away, and all names that it still has. Raises Unavailable."""
+        await self._bury(self._lease.process, None)
+
+    # what was freed
+
+    async def _mark(self) -> None:
+        """Give what was freed a tick that is higher than those of all who may have seen it in the index."""
+        for _ in range(_TURNS_MAX):
+            rows = await self._pool.read(
+                f"UPDATE {self._schema}.freed SET tick = nextval('{self._schema}.ticks')"
+                f" WHERE id IN (SELECT id FROM {self._schema}.freed WHERE tick IS NULL ORDER BY id LIMIT $1"
+                " FOR UPDATE SKIP LOCKED) RETURNING id",
+                _MARKED_AT_ONCE,
+            )
+            if len(rows) < _MARKED_AT_ONCE:
+                return
+
+    async def _remove(self) -> None:
+        for _ in range(_TURNS_MAX):
+            rows = await self._claim()
+            names = [blob for _, blob, _ in rows if blob is not None]
+            if names:
+                await asyncio.to_thread(self._blobs.remove, names)
+            for _, _, owner in rows:
+                if owner is not None:
+                    await self._remove_parts(owner)
+            done = [id_ for id_, _, _ in rows]
+            if done:
+                await self._pool.read(
+                    f"DELETE FROM {self._schema}.freed WHERE id = ANY ($1::bigint[])",
+                    done,
+                )
+            if len(rows) < _REMOVED_AT_ONCE:
+                return
+
+    async def _claim(self) -> list[Any]:
+        """Return what may be removed now, and is this process's to remove until it is gone from the table."""
+        return await self._pool.read(
+            f"UPDATE {self._schema}.freed SET janitor = $1 WHERE id IN ("
+            f"SELECT f.id FROM {self._schema}.freed f"
+            f" WHERE f.tick < (SELECT min(p.oldest) FROM {self._schema}.process p)"
+            " AND (f.janitor IS NULL OR f.janitor = $1"
+            f" OR f.janitor NOT IN (SELECT p.id FROM {self._schema}.process p))"
+            " ORDER BY f.id LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING id, blob, owner",
+            self._lease.process,
+            _REMOVED_AT_ONCE,
+        )
+
+    async def _remove_parts(self, owner: int) -> None:
+        """Remove the parts of an object or an upload that is no more, some at a time."""
+        while True:
+            rows = await self._pool.read(
+                f"SELECT number, blob FROM {self._schema}.part WHERE owner = $1 ORDER BY number LIMIT $2",
+                owner,
+                _PARTS_AT_ONCE,
+            )
+            if not rows:
+                return
+            names = [blob for _, blob in rows if blob is not None]
+            if names:
+                await asyncio.to_thread(self._blobs.remove, names)
+            await self._pool.read(
+                f"DELETE FROM {self._schema}.part WHERE owner = $1 AND number <= $2",
+                owner,
+                rows[-1][0],
+            )

@@ -1,0 +1,118 @@
+-- Format 1. {schema} is replaced by the schema's name. No extensions, no advisory locks, no triggers: CockroachDB and
+-- YugabyteDB document all of this, and were not tried.
+
+-- Orders the commits of a key, names buckets and owners of parts, and is the clock of readers and the janitor: what
+-- was drawn later is higher, on whichever machine, whatever its clock says.
+CREATE SEQUENCE {schema}.sequences;
+CREATE SEQUENCE {schema}.ids;
+CREATE SEQUENCE {schema}.ticks;
+
+CREATE TABLE {schema}.access_key (
+    access_key_id text PRIMARY KEY,
+    secret_access_key text NOT NULL,
+    name text NOT NULL,
+    is_root boolean NOT NULL,
+    may_create_buckets boolean NOT NULL,
+    grants jsonb NOT NULL,
+    created_ms bigint NOT NULL
+);
+
+CREATE TABLE {schema}.bucket (
+    id bigint PRIMARY KEY,
+    name text COLLATE "C" NOT NULL UNIQUE,
+    created_ms bigint NOT NULL,
+    owner text NOT NULL,
+    is_public boolean NOT NULL,
+    cors text,
+    operator_cors text
+);
+
+-- kind: 1 the bytes are in `content`, 2 in the blob `blob`, 3 in the parts of `owner`. newest 0 is the object; others
+-- would be its older versions. A row of sequence 0 is nobody's object: it locks a key inside one transaction.
+CREATE TABLE {schema}.object (
+    bucket bigint NOT NULL,
+    key bytea NOT NULL,
+    newest bigint NOT NULL DEFAULT 0,
+    sequence bigint NOT NULL,
+    size bigint NOT NULL,
+    modified_ms bigint NOT NULL,
+    etag text NOT NULL,
+    headers bytea NOT NULL,
+    stored_length integer NOT NULL,
+    listing bytea NOT NULL,
+    checksum text,
+    tags text,
+    part_count integer NOT NULL,
+    upload_id bytea,
+    kind integer NOT NULL,
+    crc bigint NOT NULL,
+    blob text,
+    owner bigint,
+    content bytea,
+    PRIMARY KEY (bucket, key, newest)
+);
+ALTER TABLE {schema}.object ALTER COLUMN content SET STORAGE EXTERNAL;
+
+CREATE TABLE {schema}.upload (
+    bucket bigint NOT NULL,
+    key bytea NOT NULL,
+    upload_id bytea NOT NULL,
+    owner bigint NOT NULL,
+    initiated_ms bigint NOT NULL,
+    stored bytea NOT NULL,
+    tags text,
+    checksum_algorithm text,
+    checksum_type text,
+    access_key_id text NOT NULL,
+    entry_sequence bigint NOT NULL,
+    PRIMARY KEY (bucket, key, upload_id)
+);
+
+-- The parts of an upload, and of the object that it became: completing moves nothing, it fills in `start`.
+CREATE TABLE {schema}.part (
+    owner bigint NOT NULL,
+    number integer NOT NULL,
+    start bigint,
+    sequence bigint NOT NULL,
+    size bigint NOT NULL,
+    etag text NOT NULL,
+    modified_ms bigint NOT NULL,
+    checksum text,
+    kind integer NOT NULL,
+    crc bigint NOT NULL,
+    blob text,
+    content bytea,
+    PRIMARY KEY (owner, number)
+) WITH (fillfactor = 80);
+ALTER TABLE {schema}.part ALTER COLUMN content SET STORAGE EXTERNAL;
+
+-- A process that has the store open. What it read at `oldest` or later may still be in use there.
+CREATE TABLE {schema}.process (
+    id bigint PRIMARY KEY,
+    host text NOT NULL,
+    started timestamptz NOT NULL DEFAULT now(),
+    seen timestamptz NOT NULL,
+    tick bigint NOT NULL,
+    oldest bigint NOT NULL,
+    generation bigint NOT NULL,
+    is_silent boolean NOT NULL DEFAULT false
+) WITH (fillfactor = 20, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
+
+-- Names of blobs that a process may be writing. The commit that names a blob takes its row away.
+CREATE TABLE {schema}.pending (
+    blob text PRIMARY KEY,
+    process bigint NOT NULL
+) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX pending_process ON {schema}.pending (process);
+
+-- What is to be removed: a blob, or the parts of `owner`, once nobody reads what was read before `tick`; `janitor` is
+-- the process that does it.
+CREATE TABLE {schema}.freed (
+    id bigint PRIMARY KEY,
+    blob text,
+    owner bigint,
+    tick bigint,
+    janitor bigint
+) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_cost_delay = 0);

@@ -1,0 +1,85 @@
+"""The schema and its migrations: each raises the format by one, and is never changed once it was released."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from importlib import resources
+from typing import Any
+
+import asyncpg
+
+from anys3.store.interface import Unavailable
+from anys3.store.postgresql.connections import judge
+from anys3.store.starting import NewerFormat, NotAStore
+
+FORMAT = 1
+_ATTEMPTS = 20
+_MEANWHILE = (
+    asyncpg.DuplicateSchemaError,
+    asyncpg.DuplicateTableError,
+    asyncpg.DuplicateObjectError,
+    asyncpg.UniqueViolationError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InternalServerError,  # "tuple concurrently updated", of two that make the same
+)
+
+
+async def prepare(connection: Any, schema: str) -> str:
+    """Make the schema, or bring it to this format, unless that was done; return the store's id.
+
+    Any number of processes may do so at once. Raises NewerFormat, NotAStore, Unavailable.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            found = await _look(connection, schema)
+            if found is None or found[0] < FORMAT:
+                async with connection.transaction():
+                    await _migrate(connection, schema)
+                continue
+            if found[0] > FORMAT:
+                raise NewerFormat(f"the schema {schema!r} has format {found[0]}; this version knows {FORMAT}")
+            return found[1]
+        except _MEANWHILE:
+            await asyncio.sleep(0.1)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise judge(error).error from error
+    raise Unavailable(f"the schema {schema!r} is being changed by others")
+
+
+async def _look(connection: Any, schema: str) -> tuple[int, str] | None:
+    """Return the format and the id of the store, None if there is none. Raises NotAStore."""
+    with contextlib.suppress(asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        rows = await connection.fetch(f"SELECT format, store_id FROM {schema}.store")
+        return (rows[0][0], rows[0][1]) if rows else None
+    tables = await connection.fetch(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = $1 LIMIT 1", schema
+    )
+    if tables:
+        raise NotAStore(f"the schema {schema!r} holds other tables, such as {tables[0][0]!r}")
+    return None
+
+
+async def _migrate(connection: Any, schema: str) -> None:
+    await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    await connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {schema}.store (id integer PRIMARY KEY, store_id text NOT NULL,"
+        " format integer NOT NULL, generation bigint NOT NULL)"
+    )
+    await connection.execute(
+        f"INSERT INTO {schema}.store VALUES (1, $1, 0, 1) ON CONFLICT (id) DO NOTHING",
+        secrets.token_hex(8),
+    )
+    format_ = await connection.fetchval(f"SELECT format FROM {schema}.store FOR UPDATE")
+    if format_ >= FORMAT:
+        return
+    for number in range(format_ + 1, FORMAT + 1):
+        await connection.execute(_script(f"{number}.sql", schema))
+    await connection.execute(_script("functions.sql", schema))
+    await connection.execute(f"UPDATE {schema}.store SET format = {FORMAT}")
+
+
+def _script(name: str, schema: str) -> str:
+    return (resources.files(__package__) / name).read_text("utf-8").replace("{schema}", schema)
