@@ -9,7 +9,7 @@ import os
 import struct
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,6 +44,8 @@ osd_heartbeat_grace = 4
 mon_osd_adjust_heartbeat_grace = false
 
 [mon]
+# How soon a leader is missed; the default is 5 seconds for either.
+mon_lease = 2
 mon_election_timeout = 2
 mon_data = {directory}/mon.$id
 log_file = {directory}/mon.$id.log
@@ -65,9 +67,9 @@ log_file = {directory}/osd.$id.log
 osd_recovery_delay_start = 0
 osd_class_load_list = *
 osd_class_default_list = *
-memstore_device_bytes = 1073741824
+memstore_device_bytes = {device_bytes}
 # A sparse file: a few MB are really used.
-bluestore_block_size = 4294967296
+bluestore_block_size = {device_bytes}
 bluestore_cache_autotune = false
 bluestore_cache_size = 67108864
 osd_memory_target = 939524096
@@ -103,20 +105,25 @@ class Cluster:
 
     def states(self) -> dict[str, str]:
         """Return the state of every placement group, such as "active+clean"; "unknown" if nobody can tell."""
-        states = {}
+        return dict(self._states())
+
+    def wait_clean(self, timeout_s: float = WAIT_S) -> None:
+        """Return when every object has all its replicas or shards again."""
+
+        def is_clean() -> bool:  # the first that is not is enough to know
+            return all(state == "active+clean" for _, state in self._states())
+
+        wait_until(is_clean, "all active+clean", timeout_s)
+
+    def _states(self) -> Iterator[tuple[str, str]]:
         with self.commands() as commands:
             for pool in commands.mon("osd dump")["pools"]:
                 for number in range(pool["pg_num"]):
                     pgid = f"{pool['pool']}.{number:x}"
                     try:
-                        states[pgid] = str(commands.pg(pgid, "query")["state"])
+                        yield pgid, commands.pg(pgid, "query")["state"]
                     except EngineFailed:
-                        states[pgid] = "unknown"
-        return states
-
-    def wait_clean(self, timeout_s: float = WAIT_S) -> None:
-        """Return when every object has all its replicas or shards again."""
-        wait_until(lambda: set(self.states().values()) == {"active+clean"}, "all active+clean", timeout_s)
+                        yield pgid, "unknown"
 
 
 class Ceph(Cluster):
@@ -133,6 +140,7 @@ class Ceph(Cluster):
         mons: int = 1,
         osds: int = 3,
         store: str = "memstore",
+        device_bytes: int = 4 << 30,
         hosts: Sequence[Host] = (LOOPBACK,),
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -144,7 +152,7 @@ class Ceph(Cluster):
             name: f"[v2:{host.address}:{host.port(3300)},v1:{host.address}:{host.port(6789)}]"
             for name, host in zip("abcdefg"[:mons], itertools.cycle(hosts), strict=False)
         }
-        self._configure(store)
+        self._configure(store, device_bytes)
         self.mons = [
             self._daemon("mon", name, host)
             for name, host in zip(self._addresses, itertools.cycle(hosts), strict=False)
@@ -211,10 +219,10 @@ class Ceph(Cluster):
         with self.commands() as commands:
             return list(self._addresses).index(commands.mon("quorum_status")["quorum_leader_name"])
 
-    def _configure(self, store: str) -> None:
+    def _configure(self, store: str, device_bytes: int) -> None:
         mon_host = ",".join(self._addresses.values())
-        text = CONF.format(fsid=self._fsid, mon_host=mon_host, directory=self.directory, store=store)
-        self.conf.write_text(text)
+        values = {"store": store, "device_bytes": device_bytes, "directory": self.directory}
+        self.conf.write_text(CONF.format(fsid=self._fsid, mon_host=mon_host, **values))
 
     def _daemon(self, kind: str, number: str | int, host: Host) -> Daemon:
         addresses = (f"--public-addr={host.address}", f"--cluster-addr={host.address}")

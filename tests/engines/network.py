@@ -97,7 +97,7 @@ class Network:
     """Hosts with addresses 198.51.100.1 and so on, as a context manager.
 
     `command(argv)` of a host is a command line that runs there, such as a server's; within `entered()` of a host,
-    sockets that this thread makes belong to it, and go on belonging to it afterwards.
+    the sockets that this thread makes, and the processes and threads that it starts, belong to it, and go on to.
     """
 
     def __init__(self, directory: Path, *names: str) -> None:
