@@ -12,7 +12,7 @@ BUFFER = 1 << 20
 
 
 class Buffers:
-    """Buffers of BUFFER bytes for any thread, each for one user at a time.
+    """Buffers of `size` bytes for any thread, each for one user at a time.
 
     What a transfer can't do without is always there: how many transfers there are is bounded elsewhere.
     Spare ones, for work that overlaps, are `spares_max` at most; without one a transfer takes turns with
@@ -20,9 +20,10 @@ class Buffers:
     the next transfer.
     """
 
-    def __init__(self, spares_max: int, kept: int = 32) -> None:
+    def __init__(self, spares_max: int, kept: int = 32, size: int = BUFFER) -> None:
         self._spares = spares_max
         self._kept = kept
+        self._size = size
         self._lock = threading.Lock()
         self._free: list[mmap.mmap] = []
 
@@ -31,7 +32,7 @@ class Buffers:
         try:
             return self._free.pop()
         except IndexError:
-            return mmap.mmap(-1, BUFFER)
+            return mmap.mmap(-1, self._size)
 
     def give(self, buffer: mmap.mmap) -> None:
         """Take a buffer back."""
