@@ -230,7 +230,7 @@ def test_a_provider_that_says_nothing_is_asked_again(provider: Provider, proxy: 
 
 
 def test_in_an_outage_new_requests_fail_at_once_and_none_after_it(
-    hasty: S3Blobs, proxy: Proxy, name: str
+    hasty: S3Blobs, proxy: Proxy, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(hasty, name, BYTES)
     proxy.go_down()
@@ -254,6 +254,10 @@ def test_in_an_outage_new_requests_fail_at_once_and_none_after_it(
     assert read(hasty, name, 0, len(BYTES)) == BYTES
     write(hasty, f"{name}-4", BYTES)
     hasty.remove([name, f"{name}-4"])
+    said = [record.getMessage().split(maxsplit=3)[3] for record in caplog.records]
+    assert len(said) == 2
+    assert said[0].startswith("does not answer, and requests fail at once until it does: ")
+    assert said[1] == "answers again"
 
 
 def refused(blobs: Blobs, name: str) -> str:
@@ -276,16 +280,30 @@ def test_one_request_at_a_time_finds_out_whether_an_outage_is_over() -> None:
         circuit.failed("503 SlowDown")
     assert circuit.admits(), "five failures at one moment are no outage"
     now[0] = 2.0
-    circuit.failed("503 SlowDown")
+    assert circuit.failed("503 SlowDown"), "an outage begins"
     assert not circuit.admits()
     now[0] = 3.5
     assert [circuit.admits() for _ in range(3)] == [True, False, False]
-    circuit.failed("503 SlowDown", gives_up=True)
+    circuit.failed("503 SlowDown", 0.0)
     assert not circuit.admits()
     now[0] = 5.0
     assert circuit.admits()
-    circuit.succeeded()
+    assert circuit.succeeded(), "it ends"
+    assert not circuit.succeeded()
     assert [circuit.admits() for _ in range(3)] == [True, True, True]
+
+
+def test_a_request_that_fails_for_itself_is_no_outage() -> None:
+    now = [0.0]
+    circuit = Circuit(lambda: now[0])
+    circuit.failed("500 InternalError")
+    circuit.succeeded()
+    now[0] = 30.0
+    assert not circuit.failed("500 InternalError", 30.0)
+    assert circuit.admits()
+    now[0] = 31.0
+    assert circuit.failed("500 InternalError", 1.0), "nobody else was answered for as long"
+    assert not circuit.admits()
 
 
 # --- wrong answers

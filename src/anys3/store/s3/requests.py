@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -23,12 +24,15 @@ from anys3.store.s3.address import MIB, Address
 from anys3.store.s3.circuit import Circuit
 from anys3.store.s3.counts import Meter
 
+_log = logging.getLogger(__name__)
+
 DEFAULT_REGION = "us-east-1"
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _TRIES = 3
 """How often silence is waited for within the time that a request has."""
 _REFRESH_S = 10.0
+_TELLS_S = 600.0
 _SMALL = 1 << 16
 
 Body = bytes | bytearray | mmap
@@ -72,7 +76,7 @@ class Requester:
         self._around = around
         self._found = around.find_credentials()
         self._looked_at = -_REFRESH_S
-        self.region = address.region or self._found.region or DEFAULT_REGION
+        self.region = region_of(address, self._found)
         self.endpoint = _endpoint(address, self.region)
         self.where = f"s3://{address.bucket} at {self.endpoint.url}"
         self._silence_s = max(address.timeout_s / _TRIES, 1.0)
@@ -82,6 +86,7 @@ class Requester:
         self.meter = Meter()
         self.circuit = Circuit(time.monotonic)
         self._closed = threading.Event()
+        self._tells_at = time.monotonic() + _TELLS_S
 
     def ask(
         self, request: Request, stop: threading.Event | None = None, patience_s: float | None = None
@@ -111,10 +116,12 @@ class Requester:
     def _persist(
         self, request: Request, stop: threading.Event | None, patience_s: float | None, *, is_streamed: bool
     ) -> Reply:
+        self._tell_counts()
         is_single = self.circuit.is_open
         if not self.circuit.admits():
             raise Unavailable(f"{self.where} does not answer now: {self.circuit.reason}")
-        deadline = time.monotonic() + (patience_s or self._address.timeout_s) + request.more_s
+        began = time.monotonic()
+        deadline = began + (patience_s or self._address.timeout_s) + request.more_s
         for number in itertools.count():
             asked_s, used = 0.0, self._found
             try:
@@ -123,17 +130,29 @@ class Requester:
                 failure = str(error)
             else:
                 if not refusals.is_passing(answer):
-                    self.circuit.succeeded()
+                    if self.circuit.succeeded():
+                        _log.warning("%s answers again", self.where)
                     if refusals.code(answer) in refusals.STALE_CREDENTIALS and self._is_renewed(used):
                         continue
                     return answer, connection
                 failure, asked_s = refusals.said(answer), refusals.retry_after_s(answer)
             pause_s = self._pause_s(number, asked_s)
-            gives_up = is_single or time.monotonic() + pause_s > deadline
-            self.circuit.failed(failure, gives_up=gives_up)
+            now = time.monotonic()
+            began = now if number == 0 else began  # from here on, of its failures
+            gives_up = is_single or now + pause_s > deadline
+            if self.circuit.failed(failure, now - began if gives_up else None):
+                _log.warning(
+                    "%s does not answer, and requests fail at once until it does: %s", self.where, failure
+                )
             if gives_up or (stop or self._closed).wait(pause_s):
                 raise Unavailable(f"{self.where}: {request.operation} failed {number + 1} times: {failure}")
         raise AssertionError
+
+    def _tell_counts(self) -> None:
+        """Log what was asked until now, from time to time."""
+        if time.monotonic() > self._tells_at:
+            self._tells_at = time.monotonic() + _TELLS_S
+            _log.info("%s: %s", self.where, self.meter.counts())
 
     def _exchange(self, request: Request, *, is_streamed: bool, is_retry: bool) -> Reply:
         """Try a request, once more if it was over a kept connection that the server had closed meanwhile."""
@@ -240,9 +259,18 @@ class Requester:
         return self._found.credentials != used.credentials
 
 
+def region_of(address: Address, found: Found) -> str:
+    """Return the region that requests are signed for."""
+    return address.region or found.region or DEFAULT_REGION
+
+
+def endpoint_of(address: Address, region: str) -> Endpoint:
+    """Return where requests go that name the bucket in their path."""
+    return address.endpoint or endpoints.parse(f"https://s3.{region}.amazonaws.com")
+
+
 def _endpoint(address: Address, region: str) -> Endpoint:
-    """Return where requests about the bucket go."""
-    found = address.endpoint or endpoints.parse(f"https://s3.{region}.amazonaws.com")
+    found = endpoint_of(address, region)
     return (
         Endpoint(found.scheme, f"{address.bucket}.{found.host}", found.port) if address.is_virtual else found
     )
