@@ -1,4 +1,4 @@
-"""Listings of both engines equal those of a sorted list, page by page, whatever the keys look like."""
+"""Listings of all engines equal those of a sorted list, page by page, whatever the keys look like."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from anys3.model import Bucket
+from anys3.store import postgresql
 from anys3.store.embedded import open_store
+from anys3.store.files import open_blobs
 from anys3.store.interface import DeleteEntry, Mutation, PutEntry, PutUpload, Store
 from anys3.store.memory import MemoryStore
 from tests.store.suite import entry, new_bucket, upload
@@ -25,14 +27,19 @@ positions = st.one_of(st.just(b""), keys, texts, st.binary(max_size=5), keys.map
 numbers = count()
 
 
-@pytest.fixture(scope="module", params=["memory", "embedded"])
+@pytest.fixture(scope="module", params=["memory", "embedded", "postgresql"])
 def runner(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[asyncio.Runner, Store]]:
     """Return one store and the loop that it is used from."""
     path: Path = tmp_path_factory.mktemp("model") / "store"
     with asyncio.Runner() as loop:
-        store: Store = MemoryStore() if request.param == "memory" else open_store(path)
+        store: Store
+        if request.param == "postgresql":
+            dsn = request.getfixturevalue("postgresql").new_database()
+            store = loop.run(postgresql.open_store(dsn, open_blobs(f"file:{path}")))
+        else:
+            store = MemoryStore() if request.param == "memory" else open_store(path)
         yield loop, store
         loop.run(store.close())
 
