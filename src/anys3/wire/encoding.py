@@ -10,6 +10,8 @@ from anys3.spec.errors import S3Error
 DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _XML = b"Content-Type: application/xml\r\n"
 _BODILESS = frozenset({204, 304})
+_LATER = b"Retry-After: 1\r\n"
+"""With each 503, in seconds: clients back off by themselves, and others learn that it is worth another try."""
 
 
 def xml_answer(status: int, root: str, body: str | bytes, headers: bytes = b"") -> Answer:
@@ -39,11 +41,12 @@ def encode(operation: Operation, output: Answer | None) -> Answer:
 def encode_error(error: S3Error, request: Request) -> Answer:
     """Return the answer that tells an error: an `<Error>` document without namespace (ERR-01, HTTP-19).
 
-    Answers to HEAD, and 304, have no body (HTTP-04). Details become elements, in the order given. What XML
-    can't carry becomes U+FFFD. `error.log` stays here.
+    Answers to HEAD, and 304, have no body (HTTP-04); 503 asks to try again later (HTTP-23). Details become
+    elements, in the order given. What XML can't carry becomes U+FFFD. `error.log` stays here.
     """
+    headers = error.headers + _LATER if error.status == 503 else error.headers
     if request.method == b"HEAD" or error.status in _BODILESS:
-        return Answer(error.status, error.headers, must_close=error.must_close)
+        return Answer(error.status, headers, must_close=error.must_close)
     details = "".join(
         f"<{name}>{escape(value)}</{name}>" for name, value in error.details.items() if name != "RequestId"
     )
@@ -53,7 +56,7 @@ def encode_error(error: S3Error, request: Request) -> Answer:
     )
     return Answer(
         error.status,
-        _XML + error.headers,
+        _XML + headers,
         DECLARATION + document.encode(),
         must_close=error.must_close,
     )
