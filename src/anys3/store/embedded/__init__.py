@@ -6,7 +6,7 @@ from anys3.store.embedded.destination import NotABackup
 from anys3.store.embedded.directory import DirectoryLock, lock_directory
 from anys3.store.embedded.engine import EmbeddedStore, open_store
 from anys3.store.embedded.findings import Damage, ScrubReport
-from anys3.store.embedded.recovery import recover
+from anys3.store.embedded.recovery import prepare, recover
 from anys3.store.embedded.scrub import scrub
 from anys3.store.starting import AlreadyServed, NewerFormat, NotAStore, ReadOnly
 
@@ -25,6 +25,7 @@ __all__ = [
     "can_be_relaxed",
     "lock_directory",
     "open_store",
+    "prepare",
     "recover",
     "scrub",
 ]

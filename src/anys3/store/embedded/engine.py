@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import lmdb
 
 from anys3.model import AccessKey, Bucket, Entry, Upload
 from anys3.store import interface, paging
-from anys3.store.embedded import blobs, changes, configuration, pausing, reading, recovery, strides
+from anys3.store.blobs import Blobs
+from anys3.store.embedded import blobs, changes, configuration, pausing, reading, recovery, remote, strides
 from anys3.store.embedded import directory as layout
 from anys3.store.embedded import format as records
 from anys3.store.embedded.changes import Batch
@@ -45,6 +47,7 @@ from anys3.store.interface import (
     StoreError,
     UploadListing,
 )
+from anys3.store.starting import Unsuitable
 
 INLINE_MAX = 128 * 1024
 _IDS_A_BLOCK = 1024
@@ -58,16 +61,23 @@ def open_store(
     is_server: bool = True,
     is_relaxed: bool = False,
     map_size: int | None = None,
+    blobs: Blobs | None = None,
 ) -> EmbeddedStore:
     """Open the store in `path`, made if it is missing or empty: once a process, after any fork.
 
     A server's workers have the slots 0, 1, 2...; a command line (`is_server` False) may work beside them.
     `is_relaxed`: commits do not sync, power loss takes the last seconds (checkpoints.py); `can_be_relaxed`
-    says where that is possible. `map_size` bounds the index, for tests. Raises NewerFormat, NotAStore,
-    ReadOnly, Unavailable.
+    says where that is possible. `map_size` bounds the index, for tests. `blobs` is what keeps large contents of
+    a store that was prepared for it, and is closed with it; a command line may do without, and then leaves what it
+    frees to the server. Raises NewerFormat, NotAStore, ReadOnly, Unavailable, Unsuitable.
     """
     directory = Path(path)
     layout.prepare(directory)
+    known = remote.remembered(directory)
+    if (known is None) != (blobs is None) and (is_server or known is None):
+        raise Unsuitable(
+            f"{directory} was {'not ' if known is None else ''}made for blobs that lie elsewhere"
+        )
     if not is_server:
         recovery.prepare_guest(directory)
     index = Index(directory, map_size, is_relaxed=is_relaxed)
@@ -76,7 +86,16 @@ def open_store(
         index.env.reader_check()  # a killed process keeps its snapshots, and its places in the table, until then
         control = Control(directory, slot if is_server else None)
         checkpointer = Checkpointer(directory, index, control) if is_relaxed else None
-        return EmbeddedStore(directory, index, control, checkpointer, sweeps=is_server)
+        elsewhere = None if blobs is None or known is None else (blobs, known.prefix)
+        return EmbeddedStore(
+            directory,
+            index,
+            control,
+            checkpointer,
+            sweeps=is_server,
+            removes=known is None or blobs is not None,
+            elsewhere=elsewhere,
+        )
     except BaseException as error:
         if control is not None:
             control.close()
@@ -99,6 +118,8 @@ class EmbeddedStore:
         checkpointer: Checkpointer | None = None,
         *,
         sweeps: bool,
+        removes: bool = True,
+        elsewhere: tuple[Blobs, str] | None = None,
     ) -> None:
         """Use `open_store`."""
         self._checkpointer = checkpointer
@@ -107,10 +128,14 @@ class EmbeddedStore:
         self._control = control
         self._ids = range(0)
         self._ids_lock = threading.Lock()
-        self.files = blobs.Files(path, control.slot, self._new_blob_id, is_relaxed=checkpointer is not None)
+        self.files = (
+            blobs.Files(path, control.slot, self._new_blob_id, is_relaxed=checkpointer is not None)
+            if elsewhere is None
+            else remote.RemoteFiles(path, control.slot, self._new_blob_id, *elsewhere)
+        )
         recovery.clean_incoming(index, self.files, self.files.incoming)
         self._committer = Committer(index, self._after_commit, control)
-        self._janitor = Janitor(index, self.files, control, self._committer, sweeps=sweeps)
+        self._janitor = Janitor(index, self.files, control, self._committer, sweeps=sweeps, removes=removes)
         self._pool = ThreadPoolExecutor(2, "anys3-store")
         self._is_closed = False
         self._generation = -1
@@ -341,6 +366,13 @@ class EmbeddedStore:
                 return Opened(entry, None, OwnedSource(source, bucket.name, key))
             if reference.kind != BLOB:
                 raise Corrupt(f"a content of the unknown kind {reference.kind}")
+            if isinstance(self.files, remote.RemoteFiles):
+                is_kept = True
+                return Opened(
+                    entry,
+                    None,
+                    self.files.source(reference, (bucket.name, key), partial(self._control.unpin, pin)),
+                )
             blob = reading.OpenBlob(self.files, reference)
             return Opened(entry, None, OwnedSource(reading.BlobSource(blob), bucket.name, key))
         except FileNotFoundError as error:
@@ -406,6 +438,8 @@ class EmbeddedStore:
 
     def writer(self, length: int | None) -> interface.ContentWriter:
         """Return a writer for one content of `length` bytes (None: not known)."""
+        if isinstance(self.files, remote.RemoteFiles):
+            return self.files.writer(length, self.inline_max)
         return blobs.BlobWriter(self.files, length, self.inline_max)
 
     async def copy_content(self, opened: Opened) -> object | None:

@@ -19,6 +19,7 @@ from anys3.store.embedded.committer import Committer
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import BLOB, INLINE, MANIFEST, PARTS, Reference, pack_id, unpack_id
 from anys3.store.embedded.index import Index
+from anys3.store.embedded.remote import RemoteFiles
 from anys3.store.interface import Corrupt, StoreError
 
 _log = logging.getLogger(__name__)
@@ -26,20 +27,36 @@ _log = logging.getLogger(__name__)
 Freed = tuple[bytes, int, int]
 _ROWS_A_STEP = 200
 _RETRY_S = 1.0
+_RETRY_MAX_S = 15.0
+_SWEEP_S = 30.0
 
 
 class Janitor:
     """One thread that empties the outbox of what this process freed, and at first of what lies in it."""
 
     def __init__(
-        self, index: Index, files: blobs.Files, control: Control, committer: Committer, *, sweeps: bool
+        self,
+        index: Index,
+        files: blobs.Files,
+        control: Control,
+        committer: Committer,
+        *,
+        sweeps: bool,
+        removes: bool = True,
     ) -> None:
+        """`removes` False: the blobs can't be reached from here, so what is freed is left to the server."""
         self._index = index
         self._files = files
         self._control = control
         self._committer = committer
         self._lock = threading.Condition()
         self._sweeps = sweeps
+        self._removes = removes
+        self._remote = files if isinstance(files, RemoteFiles) else None
+        if self._remote is not None:
+            self._remote.on_unremoved = self._wake
+        self._doomed: list[int] = []
+        """Blobs elsewhere that the step at hand removes together."""
         self._freed: list[Freed] = []
         self._names: list[Path] = []
         self._is_closing = False
@@ -65,8 +82,13 @@ class Janitor:
         if names or batch.freed:
             with self._lock:
                 self._names += names
-                self._freed += batch.freed
+                if self._removes:
+                    self._freed += batch.freed
                 self._lock.notify()
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._lock.notify()
 
     def close(self) -> None:
         """Do what can be done now, and end the thread."""
@@ -79,27 +101,44 @@ class Janitor:
         pinned: list[Freed] = self._left() if self._sweeps else []
         is_first = bool(pinned)
         is_last = False
+        delay_s = _RETRY_S
         while not is_last:
+            is_idle = False
             with self._lock:
                 if not (self._names or self._freed or self._is_closing or is_first):
-                    self._lock.wait(_RETRY_S if pinned or self._files.has_unremoved() else None)
+                    has_work = bool(pinned) or self._files.has_unremoved()
+                    is_idle = not self._lock.wait(self._patience_s(has_work=has_work))
                 names, self._names = self._names, []
                 freed, self._freed = pinned + self._freed, []
                 is_last = self._is_closing
                 is_first = False
+            if is_idle and not freed and self._is_sweeper():
+                freed = self._left()
             try:
                 while names:
                     blobs.remove(names[-1])
                     names.pop()
                 self._files.remove_again()
                 pinned = self._remove(freed)
+                delay_s = _RETRY_S
             except (OSError, StoreError) as error:
                 _log.warning("removing freed contents failed, will try again: %s", error)
                 pinned = freed
                 with self._lock:
                     self._names += names
                     if not is_last:
-                        self._lock.wait(_RETRY_S)
+                        self._lock.wait_for(lambda: self._is_closing, delay_s)
+                if self._remote is not None:  # its engine may be away for long
+                    delay_s = min(2 * delay_s, _RETRY_MAX_S)
+
+    def _patience_s(self, *, has_work: bool) -> float | None:
+        """Return how long to wait for news. Commands that can't reach the blobs leave work without a word."""
+        if has_work:
+            return _RETRY_S
+        return _SWEEP_S if self._is_sweeper() else None
+
+    def _is_sweeper(self) -> bool:
+        return self._sweeps and self._remote is not None and self._control.slot == 0
 
     def _remove(self, freed: list[Freed]) -> list[Freed]:
         """Remove what no reader needs; return the rest. `freed` was taken before the pins are read."""
@@ -116,6 +155,7 @@ class Janitor:
         rows: list[tuple[str, bytes]] = []
         done: list[tuple[str, bytes]] = []
         more: list[Freed] = []
+        self._doomed = []
         for row, kind, content_id in step:
             if kind in (BLOB, INLINE):
                 self._remove_content(Reference(kind, content_id, 0, 0), rows)
@@ -129,6 +169,8 @@ class Janitor:
                     more.append((row, kind, content_id))
                     continue
             done.append(("freed", row))
+        if self._remote is not None:
+            self._remote.remove_blobs(self._doomed)
         self._committer.run(_delete_rows, rows + done)
         return more
 
@@ -156,7 +198,10 @@ class Janitor:
 
     def _remove_content(self, reference: Reference, rows: list[tuple[str, bytes]]) -> None:
         if reference.kind == BLOB:
-            blobs.remove(self._files.path(reference.id))
+            if self._remote is None:
+                blobs.remove(self._files.path(reference.id))
+            else:
+                self._doomed.append(reference.id)
             rows.append(("blobs", pack_id(reference.id)))
         elif reference.id:
             rows.append(("inline", pack_id(reference.id)))

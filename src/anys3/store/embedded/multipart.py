@@ -11,6 +11,7 @@ from anys3.store.embedded import format as records
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import BLOB, Reference, crc32, pack_id
 from anys3.store.embedded.index import Index
+from anys3.store.embedded.remote import RemoteFiles
 from anys3.store.interface import Corrupt
 
 
@@ -92,6 +93,9 @@ class ManifestSource:
     def _part_blocks(self, reference: Reference, start: int, length: int) -> Iterator[memoryview]:
         if reference.kind != BLOB:
             yield memoryview(inline_content(self._index, reference))[start : start + length]
+            return
+        if isinstance(self._files, RemoteFiles):
+            yield from self._files.read(reference, start, length)
             return
         try:
             blob = reading.OpenBlob(self._files, reference)

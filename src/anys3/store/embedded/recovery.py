@@ -7,13 +7,23 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from anys3.store.embedded import blobs, checkpoints, inspecting
+from anys3.store.embedded import blobs, checkpoints, inspecting, remote
 from anys3.store.embedded import directory as layout
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import pack_id
 from anys3.store.embedded.index import Index
 from anys3.store.interface import Corrupt, Unavailable
 from anys3.store.starting import AlreadyServed
+
+
+def prepare(path: str | Path, blobs: str = "") -> None:
+    """Make `path` a store unless it is one, with its blobs at that URL if it is not "". Repeatable.
+
+    Raises NewerFormat, NotAStore, ReadOnly, and Unsuitable if it is a store whose blobs lie elsewhere.
+    """
+    directory = Path(path)
+    layout.prepare(directory)
+    remote.settle(directory, blobs)
 
 
 def recover(path: str | Path) -> None:
@@ -31,6 +41,7 @@ def recover(path: str | Path) -> None:
     except OSError as error:
         raise layout.explain(error, directory) from error
     inspecting.check_at_start(directory)
+    is_remote = remote.remembered(directory) is not None
     index = Index(directory)
     try:
         index.env.reader_check()
@@ -41,11 +52,15 @@ def recover(path: str | Path) -> None:
             for incoming in sorted((directory / "incoming").iterdir()):
                 # A command line may be at work in a slot of its own.
                 slot = int(incoming.name) if incoming.name.isdecimal() else control.slot
-                if slot == control.slot or control.is_left_behind(slot):
+                if slot != control.slot and not control.is_left_behind(slot):
+                    continue
+                if is_remote:
+                    _pass_on(incoming, directory)
+                else:
                     clean_incoming(index, blobs.Files(directory, control.slot, int), incoming)
         finally:
             control.close()
-        if went_back or checkpoints.is_new_boot(directory):
+        if (went_back or checkpoints.is_new_boot(directory)) and not is_remote:
             _remove_orphans(index, directory)
         checkpoints.forget(directory)
         checkpoints.note_boot(directory)
@@ -107,6 +122,15 @@ def _is_named(index: Index, txn: Any, name: str) -> bool:
         return True
 
 
+def _pass_on(incoming: Path, directory: Path) -> None:
+    """Leave the markers of a slot to the first worker, which has the engine for blobs open."""
+    first = directory / "incoming" / "0"
+    first.mkdir(mode=0o700, exist_ok=True)
+    if incoming != first:
+        for left in incoming.iterdir():
+            left.replace(first / left.name)
+
+
 def clean_incoming(index: Index, files: blobs.Files, incoming: Path) -> None:
     """Remove a slot's incoming names, and with them the blobs that no row names.
 
@@ -120,5 +144,8 @@ def clean_incoming(index: Index, files: blobs.Files, incoming: Path) -> None:
         with index.env.begin() as txn:
             is_named = index.rows.blobs.get(txn, pack_id(blob_id)) is not None
         if not is_named:
+            if isinstance(files, remote.RemoteFiles):
+                files.remove_unnamed(files.path(blob_id), left)
+                continue
             blobs.remove(files.path(blob_id))
         left.unlink(missing_ok=True)
