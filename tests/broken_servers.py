@@ -43,8 +43,8 @@ from anys3.server import listeners, platform, tls
 from anys3.server.application import Application, Service
 from anys3.server.bodies import BufferedBody
 from anys3.server.buckets import make_wanted
-from anys3.server.config import parse_bucket
 from anys3.server.limits import Limits as ServerLimits
+from anys3.server.options import parse_bucket
 from anys3.server.serving import serve
 from anys3.server.strictness import parse_profiles
 from anys3.spec.catalogue import Operation

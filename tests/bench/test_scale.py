@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anys3.server.directory import open_worker
+from anys3.store.embedded import open_store
 from bench import scale
 
 pytest.importorskip("isal")
@@ -38,7 +38,7 @@ def test_a_bucket_is_built_once_measured_in_turn_and_reported(
 
 
 async def _count(directory: Path, name: str) -> int:
-    store = open_worker(directory, 0)
+    store = open_store(directory)
     try:
         bucket = await store.bucket(name)
         assert bucket is not None

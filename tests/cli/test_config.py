@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anys3.server import config, credentials
-from anys3.server.config import Listen, WantedBucket, load
+from anys3.server import credentials
+from anys3.server.config import load
+from anys3.server.options import Listen, WantedBucket, parse_listen
 from anys3.server.refusals import Exit, Refusal
 from anys3.server.strictness import parse_annex, parse_profiles
 from anys3.spec import catalogue
@@ -129,7 +130,7 @@ def test_profiles_are_added_and_taken_away_by_their_names(added: set[str], remov
 @given(st.integers(0, 65_535), st.ip_addresses())
 def test_an_address_is_read_as_it_is_shown(port: int, host: object) -> None:
     listen = Listen(str(host), port)
-    assert config.parse_listen(str(listen)) == listen
+    assert parse_listen(str(listen)) == listen
 
 
 @pytest.mark.known_mistake(16)

@@ -13,8 +13,7 @@ import pytest
 
 import anys3
 from anys3.operations.publishing import make_entry
-from anys3.server import directory as directories
-from anys3.store.embedded import device
+from anys3.store.embedded import device, open_store
 from anys3.store.interface import Mutation, PutEntry
 from tests.rawclient import RawClient, Response, key_path, md5_hex, sha256_b64
 from tests.uploads import MIN_PART, filler, finished
@@ -210,7 +209,7 @@ async def put_sparse(directory: Path, middle: bytes, tail: bytes, monkeypatch: p
 
     monkeypatch.setattr(device, "write_at", write_unless_zero)
     monkeypatch.setattr(device, "reserve", lambda descriptor, length: None)
-    store = directories.open_worker(directory, 0)
+    store = open_store(directory)
     bucket = await store.bucket("large")
     assert bucket is not None
     writer = store.writer(GIB4 + len(middle) + len(tail))

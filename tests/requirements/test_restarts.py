@@ -17,8 +17,8 @@ import pytest
 import anys3
 from anys3.model import Upload as StoredUpload
 from anys3.protocol import uploads as ids
-from anys3.server import directory as directories
 from anys3.server.connections import Connections
+from anys3.store.embedded import open_store
 from anys3.store.interface import Mutation, PutUpload
 from tests.processes import ServerProcess, serving, signed
 from tests.rawclient import RawClient, crc32_b64, md5_hex, sha256_b64
@@ -161,7 +161,7 @@ def test_an_upload_of_last_month_can_still_be_finished(tmp_path: Path) -> None:
 
 async def begin_earlier(directory: Path, name: str, age_ms: int) -> str:
     """Write an upload that began some time ago into the store, and return its id."""
-    store = directories.open_worker(directory, 0)
+    store = open_store(directory)
     bucket = await store.bucket(name)
     assert bucket is not None
     began_ms = time.time_ns() // 1_000_000 - age_ms

@@ -11,7 +11,8 @@ import anys3
 from anys3.protocol.http import Answer, Request
 from anys3.server import application
 from anys3.server.application import Application, Service
-from anys3.server.config import Listen, Settings, load
+from anys3.server.config import Settings, load
+from anys3.server.options import Listen
 from anys3.store.memory import MemoryStore
 from tests.cli.conftest import CommandLine, anys3_cli
 from tests.protocol.test_diagnosis import KEY, NOW_S, signed_as

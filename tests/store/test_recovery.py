@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from anys3.server.directory import take
+from anys3.server.locations import taken
 from anys3.store.embedded import creation, recover
+from anys3.store.opening import Location
 
 
 @pytest.fixture
@@ -44,5 +45,6 @@ def test_a_secret_whose_writer_was_killed_is_removed_once_nobody_can_be_at_it(
     left = store / ".credentials-x1"
     left.write_text("aws_secret_access_key = half")
     os.utime(left, (time.time() - age_s, time.time() - age_s))
-    take(store).close()
+    with taken(Location(store), store):
+        pass
     assert left.exists() == stays

@@ -9,7 +9,7 @@ from typing import Any
 
 import anys3
 from anys3.cli.check_arguments import add_check
-from anys3.server.config import OPTIONS, Option
+from anys3.server.options import OPTIONS, Option
 from anys3.server.refusals import MEANINGS
 
 EXAMPLES = """\
@@ -219,6 +219,15 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON for machines on stdout")
 
 
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--index",
+        metavar="URL",
+        help="the database with the servers' index (default: ANYS3_INDEX, which others don't see, else DIR's own)",
+    )
+    _add_common(parser)
+
+
 def _add_key(commands: Any) -> None:
     parser = _command(commands, "key", "keys and what they may do", "anys3 key ACTION ...", KEY_EXAMPLES)
     actions = parser.add_subparsers(prog="anys3 key", dest="action", metavar="ACTION", required=True)
@@ -243,8 +252,8 @@ def _add_key(commands: Any) -> None:
     create.add_argument(
         "--create-buckets", action="store_true", help="may create buckets, and owns those that it creates"
     )
-    _add_common(create)
-    _add_common(_command(actions, "list", "list the keys, without secrets", "anys3 key list [OPTIONS]"))
+    _add_place(create)
+    _add_place(_command(actions, "list", "list the keys, without secrets", "anys3 key list [OPTIONS]"))
     for name, summary in (
         ("info", "show a key and its grants, without the secret"),
         ("delete", "delete a key; it is refused from then on"),
@@ -252,7 +261,7 @@ def _add_key(commands: Any) -> None:
     ):
         action = _command(actions, name, summary, f"anys3 key {name} NAME [OPTIONS]")
         action.add_argument("name", metavar="NAME", help="the key's name or access key id")
-        _add_common(action)
+        _add_place(action)
 
 
 def _add_bucket(commands: Any) -> None:
@@ -260,7 +269,7 @@ def _add_bucket(commands: Any) -> None:
         commands, "bucket", "buckets and their settings", "anys3 bucket ACTION ...", BUCKET_EXAMPLES
     )
     actions = parser.add_subparsers(prog="anys3 bucket", dest="action", metavar="ACTION", required=True)
-    _add_common(_command(actions, "list", "list the buckets", "anys3 bucket list [OPTIONS]"))
+    _add_place(_command(actions, "list", "list the buckets", "anys3 bucket list [OPTIONS]"))
     for name, summary in (
         ("create", "make a bucket that the root key owns"),
         ("info", "show a bucket, its settings and who may use it"),
@@ -277,7 +286,7 @@ def _add_bucket(commands: Any) -> None:
             action.add_argument("--off", action="store_true", help="only keys with a grant, from now on")
         elif name == "cors":
             _add_cors(action)
-        _add_common(action)
+        _add_place(action)
 
 
 def _add_cors(parser: argparse.ArgumentParser) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from anys3.cli import output, progress, scrubbing
 from anys3.server import audit, tls
-from anys3.server.directory import refusing, require_store
+from anys3.server.locations import refusing, require_store
 from anys3.server.refusals import Exit, Refusal
-from anys3.store import embedded
+from anys3.store import upkeep
 from anys3.store.interface import Corrupt
+from anys3.store.opening import Location
+from anys3.store.starting import AlreadyServed
 
 BESIDE = (tls.CHAIN_NAME, tls.KEY_NAME, audit.FILE_NAME)
 """Copied with the store: clients may trust that certificate. DIR/credentials is made anew of the index."""
@@ -25,8 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     destination: Path = arguments.destination
     require_store(source)
     began = time.monotonic()
-    with refusing(source), _refusing_destination(destination), progress.Bar("backup") as bar:
-        report = embedded.backup(
+    with refusing(Location(source)), _refusing_destination(destination), progress.Bar("backup") as bar:
+        report = upkeep.backup(
             source,
             destination,
             now_ms=time.time_ns() // 1_000_000,
@@ -47,9 +49,9 @@ def _refusing_destination(destination: Path) -> Iterator[None]:
     """Turn what the backup raises about its destination into a Refusal with its exit code."""
     try:
         yield
-    except embedded.NotABackup as error:
+    except upkeep.NotABackup as error:
         raise Refusal(Exit.CONFLICT, f"{error}: give a new DEST, and this one stays as it is") from None
-    except embedded.AlreadyServed:
+    except AlreadyServed:
         raise Refusal(
             Exit.ALREADY_SERVED,
             f"{destination} is in use, by a server or another command: end that, or give another DEST",
@@ -60,7 +62,7 @@ def _refusing_destination(destination: Path) -> Iterator[None]:
         ) from None
 
 
-def _show(report: embedded.BackupReport, destination: Path, seconds: float) -> None:
+def _show(report: upkeep.BackupReport, destination: Path, seconds: float) -> None:
     for kind, found in (("damaged", report.damaged), ("missing", report.missing)):
         for damage in found:
             output.result(f"{kind}  {scrubbing.where(damage)}: {damage.reason}")
@@ -72,7 +74,7 @@ def _show(report: embedded.BackupReport, destination: Path, seconds: float) -> N
     )
 
 
-def _as_json(report: embedded.BackupReport, destination: Path, seconds: float) -> dict[str, object]:
+def _as_json(report: upkeep.BackupReport, destination: Path, seconds: float) -> dict[str, object]:
     return {
         "is_clean": report.is_clean,
         "destination": str(destination),

@@ -11,7 +11,7 @@ from typing import Any
 
 from anys3.cli import output
 from anys3.cli.keys import rights
-from anys3.cli.opening import directory_of, with_store
+from anys3.cli.opening import place_of, with_store
 from anys3.cli.rules import as_json, read_rules
 from anys3.model import Bucket
 from anys3.server.audit import Audit, operator
@@ -22,7 +22,7 @@ from anys3.store.interface import BucketChanged, BucketExists, BucketNotEmpty, S
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run `anys3 bucket ACTION`."""
-    directory = directory_of(arguments, environment)
+    place = place_of(arguments, environment)
 
     async def command(store: Store) -> int:
         match arguments.action:
@@ -40,10 +40,10 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
                 await _delete(store, arguments)
         details = _changed(arguments)
         if details is not None:
-            Audit(directory).note(operator(), f"bucket {arguments.action}", arguments.name, **details)
+            Audit(place.directory).note(operator(), f"bucket {arguments.action}", arguments.name, **details)
         return Exit.OK
 
-    return with_store(directory, command)
+    return with_store(place.location, command)
 
 
 def _changed(arguments: argparse.Namespace) -> dict[str, bool] | None:

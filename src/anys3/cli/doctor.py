@@ -10,9 +10,10 @@ from pathlib import Path
 
 from anys3.cli import output
 from anys3.server.config import DEFAULT_DIRECTORY
-from anys3.server.directory import refusing, require_store
 from anys3.server.findings import LEVELS, Finding, as_json
+from anys3.server.locations import refusing, require_store
 from anys3.server.refusals import Exit, Refusal
+from anys3.store.opening import Location
 
 TIMEOUT_S = 10.0
 
@@ -50,7 +51,7 @@ def _of_directory(directory: Path, arguments: argparse.Namespace) -> Iterator[Fi
 
     with contextlib.suppress(PermissionError):  # then it is a finding
         require_store(directory)
-    with refusing(directory):
+    with refusing(Location(directory)):
         yield from doctor.of_directory(directory, time.time_ns() / 1e9, arguments.tls_cert)
 
 

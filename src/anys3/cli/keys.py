@@ -6,10 +6,9 @@ import argparse
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 from anys3.cli import output
-from anys3.cli.opening import directory_of, with_store
+from anys3.cli.opening import Place, place_of, with_store
 from anys3.model import AccessKey, Grant
 from anys3.server import credentials
 from anys3.server.audit import Audit, operator
@@ -21,12 +20,12 @@ MAX_NAME_LENGTH = 128
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run `anys3 key ACTION`."""
-    directory = directory_of(arguments, environment)
+    place = place_of(arguments, environment)
     if arguments.action == "create":
         _check_create(arguments)
 
     def note(action: str, key: AccessKey, **details: dict[str, str] | bool) -> None:
-        Audit(directory).note(operator(), action, key.name, access_key_id=key.access_key_id, **details)
+        Audit(place.directory).note(operator(), action, key.name, access_key_id=key.access_key_id, **details)
 
     async def command(store: Store) -> int:
         match arguments.action:
@@ -39,14 +38,14 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
             case "info":
                 _show_info(await find(store, arguments.name), arguments.json)
             case "rotate":
-                key = await _rotate(store, directory, arguments.name)
+                key = await _rotate(store, place, arguments.name)
                 note("key rotate", key)
                 _show_secret(key, arguments.json)
             case _:
                 note("key delete", await _delete(store, arguments.name, arguments.json))
         return Exit.OK
 
-    return with_store(directory, command)
+    return with_store(place.location, command)
 
 
 async def find(store: Store, name: str) -> AccessKey:
@@ -122,13 +121,13 @@ async def _create(store: Store, arguments: argparse.Namespace) -> AccessKey:
     return key
 
 
-async def _rotate(store: Store, directory: Path, name: str) -> AccessKey:
+async def _rotate(store: Store, place: Place, name: str) -> AccessKey:
     """Change a key's secret; the root key's copy in the directory follows."""
     key = await find(store, name)
     rotated = await credentials.rotate(store, key)
-    if key.is_root:
-        credentials.rewrite_file(directory, credentials.pair_of(rotated))
-        output.remark(f"{directory / credentials.FILE_NAME} holds the new root key.")
+    if key.is_root and place.directory is not None:
+        credentials.rewrite_file(place.directory, credentials.pair_of(rotated))
+        output.remark(f"{place.directory / credentials.FILE_NAME} holds the new root key.")
     return rotated
 
 

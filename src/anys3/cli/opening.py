@@ -1,4 +1,4 @@
-"""The store behind an administrative command: found, opened beside a running server, and closed again."""
+"""The store behind an administrative command: found, opened beside running servers, and closed again."""
 
 from __future__ import annotations
 
@@ -6,10 +6,35 @@ import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from anys3.server.config import DEFAULT_DIRECTORY
-from anys3.server.directory import open_existing, refusing
+from anys3.server.locations import open_existing, refusing
+from anys3.server.refusals import Exit, Refusal
 from anys3.store.interface import Store
+from anys3.store.opening import Location, check_index
+
+
+class Place(NamedTuple):
+    """Where a command's store lies, and the directory with the audit log and a copy of the root key, if any."""
+
+    location: Location
+    directory: Path | None
+
+
+def place_of(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Place:
+    """Return the store's place: --index, else ANYS3_INDEX, else the directory. Raises Refusal."""
+    given = arguments.index or environment.get("ANYS3_INDEX") or ""
+    if not given:
+        directory = directory_of(arguments, environment)
+        return Place(Location(directory), directory)
+    try:
+        index = check_index(given)
+    except ValueError as error:
+        source = "--index" if arguments.index else "ANYS3_INDEX"
+        raise Refusal(Exit.USAGE, f"{source}: {error}") from None
+    named = arguments.dir or environment.get("ANYS3_DIR")
+    return Place(Location(index=index), Path(named) if named else None)
 
 
 def directory_of(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Path:
@@ -18,15 +43,15 @@ def directory_of(arguments: argparse.Namespace, environment: Mapping[str, str]) 
     return given or Path(environment.get("ANYS3_DIR") or DEFAULT_DIRECTORY)
 
 
-def with_store(directory: Path, command: Callable[[Store], Awaitable[int]]) -> int:
-    """Run a command on the store of a directory, which a server may be using, and return its exit code.
+def with_store(location: Location, command: Callable[[Store], Awaitable[int]]) -> int:
+    """Run a command on a store, which servers may be using, and return its exit code.
 
     Raises Refusal if there is no store, or none that this version can use.
     """
 
     async def run() -> int:
-        with refusing(directory):
-            store = open_existing(directory)
+        store = await open_existing(location)
+        with refusing(location):
             try:
                 return await command(store)
             finally:

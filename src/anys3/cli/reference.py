@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from anys3.cli import output
 from anys3.cli.arguments import build_parser
-from anys3.server.config import OPTIONS, ROOT_KEY_VARIABLES
+from anys3.server.config import ROOT_KEY_VARIABLES
+from anys3.server.options import OPTIONS
 from anys3.server.refusals import MEANINGS
 
 HEAD = """\

@@ -8,16 +8,17 @@ from pathlib import Path
 
 from anys3.cli import output, progress
 from anys3.cli.opening import directory_of
-from anys3.server.directory import refusing, require_store
+from anys3.server.locations import refusing, require_store
 from anys3.server.refusals import Exit
-from anys3.store.embedded import Damage, ScrubReport, scrub
+from anys3.store.opening import Location
+from anys3.store.upkeep import Damage, ScrubReport, scrub
 
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Verify the store and return 0, or 12 if something is damaged or missing."""
     directory: Path = arguments.directory or directory_of(arguments, environment)
     require_store(directory)
-    with refusing(directory), progress.Bar("reading the index") as bar:
+    with refusing(Location(directory)), progress.Bar("reading the index") as bar:
 
         def show(report: ScrubReport) -> None:
             bar.update(report.done, total=report.total, title=f"reading the {report.step}")

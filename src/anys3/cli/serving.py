@@ -10,12 +10,13 @@ from collections.abc import Mapping
 import anys3
 from anys3.cli import output
 from anys3.server import banner, config, launch
+from anys3.server.options import OPTIONS
 
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Serve until a signal ends it. Raises Refusal."""
     typed = {name: value for name, value in vars(arguments).items() if value is not None}
-    flags = {option.name: typed[option.name] for option in config.OPTIONS if option.name in typed}
+    flags = {option.name: typed[option.name] for option in OPTIONS if option.name in typed}
     settings = config.load(flags, environment, arguments.config)
     # The log is for people who operate: stderr, with the request ids that clients see in error answers.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)

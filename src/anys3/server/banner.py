@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from anys3.server import audit
 from anys3.server.config import Settings
 from anys3.server.credentials import FILE_NAME, RootKey, weakness_of
 
@@ -41,7 +42,7 @@ def render(started: Started, *, is_terminal: bool, version: str) -> str:
             "",
             *_key(started, is_terminal),
             "",
-            *_clients(started),
+            *_clients(started, is_terminal),
             *_warnings(started),
         ]
     )
@@ -55,11 +56,9 @@ def _head(started: Started, version: str) -> list[str]:
         f"  endpoint    {started.endpoint_url}",
         f"  region      {settings.region}",
     ]
-    if settings.directory is None:
-        lines.append("  store       in memory: everything is forgotten when the server stops")
-    else:
-        lines.append(f"  store       {settings.directory.resolve()}")
-        lines.append(f"  durability  {_durability(settings)}")
+    lines += [f"  {name:<11} {value}" for name, value in settings.location.describe()]
+    if settings.index and settings.directory is not None:
+        lines.append(f"  audit log   {(settings.directory / audit.FILE_NAME).resolve()}")
     lines.append(f"  workers     {settings.workers}")
     lines.append(f"  transport   {_transport(started)}")
     if settings.domains:
@@ -73,14 +72,6 @@ def _head(started: Started, version: str) -> list[str]:
     return lines
 
 
-def _durability(settings: Settings) -> str:
-    if settings.is_relaxed:
-        return (
-            "relaxed: a write is NOT on the disk when it is acknowledged; power loss takes the last seconds"
-        )
-    return "a write is on the disk before it is acknowledged"
-
-
 def _transport(started: Started) -> str:
     if not started.settings.is_tls:
         return "plain HTTP" + (", this machine only" if started.settings.listen.is_loopback else "")
@@ -88,11 +79,16 @@ def _transport(started: Started) -> str:
     return f"TLS 1.2 and 1.3, {'self-signed ' if started.certificate else ''}certificate {name}"
 
 
+def _is_shown(started: Started, is_terminal: bool) -> bool:
+    """Say whether the secret is. What is no terminal may be a log: it stands there only if it is kept nowhere."""
+    return (is_terminal or started.settings.location.is_in_memory) and not started.root.is_configured
+
+
 def _key(started: Started, is_terminal: bool) -> list[str]:
-    """Return the key pair. What is no terminal may be a log: a secret goes there only if it is kept nowhere."""
+    """Return the key pair, and where its secret is kept."""
     root, settings = started.root, started.settings
     lines = [f"AWS_ACCESS_KEY_ID={root.pair.access_key_id}"]
-    is_shown = is_terminal or settings.directory is None
+    is_shown = _is_shown(started, is_terminal)
     if root.is_configured:
         lines.append(f"(the secret is the one in {settings.root_key_source})")
     elif is_shown:
@@ -100,10 +96,17 @@ def _key(started: Started, is_terminal: bool) -> list[str]:
     if settings.directory is not None:
         what = "kept" if is_shown or root.is_configured else "the secret is kept"
         lines.append(f"({what} in {settings.directory / FILE_NAME}, which only you can read)")
+    elif settings.index and not root.is_configured:
+        what = (
+            "" if is_shown else "the secret is kept in the index; `anys3 key rotate root` shows a new one: "
+        )
+        lines.append(
+            f"({what}better choose it yourself, by ANYS3_ACCESS_KEY_ID and ANYS3_SECRET_ACCESS_KEY on all servers)"
+        )
     return lines
 
 
-def _clients(started: Started) -> list[str]:
+def _clients(started: Started, is_terminal: bool) -> list[str]:
     url, region = started.endpoint_url, started.settings.region
     exports = f"export AWS_ENDPOINT_URL={url} AWS_REGION={region}"
     if started.settings.directory is not None:
@@ -111,7 +114,7 @@ def _clients(started: Started) -> list[str]:
         keys = ""
     else:
         pair = started.root.pair
-        secret = "..." if started.root.is_configured else pair.secret_access_key
+        secret = pair.secret_access_key if _is_shown(started, is_terminal) else "..."
         keys = f" AWS_ACCESS_KEY_ID={pair.access_key_id} AWS_SECRET_ACCESS_KEY={secret}"
     if started.certificate:
         exports += f" AWS_CA_BUNDLE={started.certificate}"

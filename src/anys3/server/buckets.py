@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from anys3.model import Bucket
 from anys3.protocol.names import check_bucket_name
-from anys3.server.config import WantedBucket
+from anys3.server.options import WantedBucket
 from anys3.server.refusals import Exit, Refusal
 from anys3.spec.errors import S3Error
 from anys3.store.interface import BucketExists, Store

@@ -122,23 +122,29 @@ async def settle_root_key(store: Store, configured: KeyPair | None, now_ms: int)
 
     Repeatable. Raises Refusal (exit code 11) if the configured id is that of another key.
     """
+    made = generate()
+    pair = configured or pair_of(
+        await store.claim_root(_root_key(made, now_ms))  # another server may start at the same moment
+    )
     keys = await store.keys()
     roots = [key for key in keys if key.is_root]
-    pair = configured or (pair_of(roots[0]) if roots else generate())
     if any(pair_of(root) == pair for root in roots) and len(roots) == 1:
-        return RootKey(pair, is_new=False, is_configured=configured is not None)
+        return RootKey(pair, is_new=pair == made, is_configured=configured is not None)
     if any(key.access_key_id == pair.access_key_id and not key.is_root for key in keys):
         raise Refusal(
             Exit.CONFLICT,
             f"the access key id {pair.access_key_id!r} already belongs to another key of this store: choose"
             " another for the root key, or delete that key first",
         )
-    await store.put_key(AccessKey(pair.access_key_id, pair.secret_access_key, ROOT_NAME, is_root=True,
-                                  created_ms=now_ms))  # fmt: skip
+    await store.put_key(_root_key(pair, now_ms))
     for root in roots:
         if root.access_key_id != pair.access_key_id:
             await store.delete_key(root.access_key_id)
     return RootKey(pair, is_new=True, is_configured=configured is not None)
+
+
+def _root_key(pair: KeyPair, now_ms: int) -> AccessKey:
+    return AccessKey(pair.access_key_id, pair.secret_access_key, ROOT_NAME, is_root=True, created_ms=now_ms)
 
 
 async def rotate(store: Store, key: AccessKey) -> AccessKey:

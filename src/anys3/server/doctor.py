@@ -9,8 +9,8 @@ from pathlib import Path
 
 from anys3.server import credentials, doctor_machine, tls
 from anys3.server.findings import Finding
-from anys3.store.embedded.examining import Examination, examine
 from anys3.store.findings import size
+from anys3.store.upkeep import Examination, examine
 
 _MANY_ROWS = 100_000
 _MANY_COMMITS = 100_000

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from anys3.server.findings import Finding, Level
 from anys3.server.limits import Limits
-from anys3.store.embedded import device
 from anys3.store.findings import size
 from anys3.store.places import MEMORY, NETWORK, file_system
+from anys3.store.upkeep import device
 
 SYNCS = 25
 _LOW_BYTES = 1 << 30

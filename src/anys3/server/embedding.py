@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,16 +17,18 @@ from anys3.server import credentials, listeners, platform
 from anys3.server.application import Application, Service
 from anys3.server.audit import Audit
 from anys3.server.buckets import make_wanted
-from anys3.server.config import Listen, WantedBucket, parse_bucket, parse_durability
 from anys3.server.limits import Limits
+from anys3.server.locations import refusing, taken
+from anys3.server.options import Listen, WantedBucket, parse_bucket, parse_durability
 from anys3.server.serving import serve
 from anys3.server.strictness import parse_annex, parse_profiles
-from anys3.store.memory import MemoryStore
+from anys3.store import opening
+from anys3.store.opening import Location, check_blobs, check_index
+from anys3.store.starting import Unsuitable
 
 if TYPE_CHECKING:
     import socket
 
-    from anys3.store.embedded import DirectoryLock
     from anys3.store.interface import Store
 
 START_TIMEOUT_S = 30.0
@@ -46,6 +49,8 @@ class Server:
         self,
         directory: str | Path | None = None,
         *,
+        index: str = "",
+        blobs: str = "",
         buckets: Sequence[str] = (),
         region: str = "us-east-1",
         cors: Iterable[CorsRule] | None = None,
@@ -68,7 +73,10 @@ class Server:
         501, and so are the annex and signatures of version 2, unless `annex` and `allow_sigv2` say otherwise.
 
         `durability` "relaxed" acknowledges writes to a directory before they are on the disk: see
-        docs/durability.md. Raises ValueError.
+        docs/durability.md.
+
+        `index` and `blobs` are the URLs of `anys3 serve --index` and `--blobs`: then other servers may have the
+        same store. Raises ValueError.
         """
         is_strict = profiles is not None
         if isinstance(profiles, str):
@@ -83,7 +91,16 @@ class Server:
         self._buckets: list[WantedBucket] = [parse_bucket(text) for text in buckets]
         self._cors = tuple(cors) if cors is not None else None
         self._address = (host, port)
-        self._is_relaxed = parse_durability(durability)
+        self._location = Location(
+            None if index else self.directory,
+            index and check_index(index),
+            blobs and check_blobs(blobs),
+            parse_durability(durability),
+        )
+        try:
+            self._location.check()
+        except Unsuitable as error:
+            raise ValueError(str(error)) from None
         self._configured = None
         if access_key_id is not None and secret_access_key is not None:
             self._configured = credentials.KeyPair(access_key_id, secret_access_key)
@@ -112,16 +129,16 @@ class Server:
         self._ready.clear()
         self._failure = None
         sockets = listeners.bind(*self._address)
-        lock = None
+        held = contextlib.ExitStack()
         try:
-            lock = _take(self.directory)
+            held.enter_context(taken(self._location, self.directory))
         except BaseException:
             for each in sockets:
                 each.close()
             raise
         host, port = sockets[0].getsockname()[:2]
         self.endpoint_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        self._thread = threading.Thread(target=self._run, args=(sockets, lock), name="anys3", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(sockets, held), name="anys3", daemon=True)
         self._thread.start()
         is_ready = self._ready.wait(START_TIMEOUT_S)
         if self._failure is not None:
@@ -182,7 +199,7 @@ class Server:
         # A session of its own: boto3's default one is neither thread-safe nor ours to configure.
         return boto3.session.Session().client("s3", config=config, **settings)
 
-    def _run(self, sockets: list[socket.socket], lock: Any) -> None:
+    def _run(self, sockets: list[socket.socket], held: contextlib.ExitStack) -> None:
         loop = self._loop = platform.new_event_loop()
         try:
             loop.run_until_complete(self._serve(sockets))
@@ -193,13 +210,13 @@ class Server:
             loop.close()
             for each in sockets:
                 each.close()
-            if lock is not None:
-                lock.close()
+            held.close()
             self._ready.set()
 
     async def _serve(self, sockets: list[socket.socket]) -> None:
         self._stop = asyncio.Event()
-        store = _open(self.directory, is_relaxed=self._is_relaxed)
+        with refusing(self._location):
+            store = await opening.open_worker(self._location, 0, is_first=True)
         try:
             audit = Audit(self.directory)
             await self._prepare(store, audit)
@@ -223,22 +240,3 @@ class Server:
                 bucket = await store.bucket(each.name)
                 if bucket is not None:
                     await store.update_bucket(replace(bucket, operator_cors=self._cors))
-
-
-# The embedded engine is loaded by those who use it: a fixture in memory starts without it.
-
-
-def _take(directory: Path | None) -> DirectoryLock | None:
-    if directory is None:
-        return None
-    from anys3.server.directory import take  # noqa: PLC0415
-
-    return take(directory)
-
-
-def _open(directory: Path | None, *, is_relaxed: bool) -> Store:
-    if directory is None:
-        return MemoryStore()
-    from anys3.server.directory import open_worker  # noqa: PLC0415
-
-    return open_worker(directory, 0, is_relaxed=is_relaxed)

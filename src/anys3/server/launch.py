@@ -10,6 +10,7 @@ import ssl
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +21,10 @@ from anys3.server.application import Application, Service
 from anys3.server.banner import Started
 from anys3.server.buckets import make_wanted
 from anys3.server.config import Settings
-from anys3.server.directory import open_worker, refusing, take
+from anys3.server.locations import refusing, taken
 from anys3.server.refusals import Exit, Refusal
 from anys3.server.serving import run_worker
-from anys3.store.memory import MemoryStore
+from anys3.store import opening
 
 if TYPE_CHECKING:
     import socket
@@ -40,17 +41,13 @@ App = tuple["connections.Application", Callable[[], Awaitable[None]]]
 def run(settings: Settings, show: Show) -> int:
     """Serve until SIGTERM or SIGINT; `show` is called once, when requests are answered. Raises Refusal."""
     with contextlib.ExitStack() as stack:
-        if settings.directory is not None:
-            stack.enter_context(contextlib.closing(take(settings.directory)))
+        stack.enter_context(taken(settings.location, settings.directory))
         certificate = Certificate.of(settings, stack)
         sockets = bind(settings)
         for each in sockets:
             stack.enter_context(each)
-        launch = _Launch(settings, sockets, certificate, show)
-        if settings.directory is None:
-            launch.in_memory()
-        else:
-            launch.on(settings.directory)
+        with refusing(settings.location):
+            _Launch(settings, sockets, certificate, show).serve()
     return Exit.OK
 
 
@@ -145,50 +142,50 @@ class _Launch:
         self._root: credentials.RootKey | None = None
         self._broken = ""
 
-    def in_memory(self) -> None:
-        """Serve from memory, in this process."""
+    def serve(self) -> None:
+        """Serve, in this process or in several workers."""
+        if self._settings.workers > 1:
+            self._prefork()
+            return
 
         async def make_app() -> App:
-            store = MemoryStore()
-            await self._furnish(store)
+            store = await self._open(0, is_first=True)
+            try:
+                self._root = await self._furnish(store)
+            except BaseException:
+                await store.close()
+                raise
             return self._app(store)
 
         self._work(make_app, self._sockets, self._tell, None)
 
-    def on(self, directory: Path) -> None:
-        """Serve from a directory, in this process or in several workers."""
-        if self._settings.workers > 1:
-            self._prefork(directory)
-            return
+    def _prefork(self) -> None:
+        location = self._settings.location
 
-        async def make_app() -> App:
-            store = self._open(directory, 0)
-            await self._furnish(store)
-            return self._app(store)
-
-        with refusing(directory):
-            self._work(make_app, self._sockets, self._tell, None)
-
-    def _prefork(self, directory: Path) -> None:
-        async def furnish() -> None:
-            store = open_worker(directory, 0)
+        async def furnish() -> credentials.RootKey:
+            # In any mode durably: power loss must not leave clients with a root key that is gone.
+            store = await opening.open_worker(replace(location, is_relaxed=False), 0, is_first=True)
             try:
-                await self._furnish(store)
+                return await self._furnish(store)
             finally:
                 await store.close()
 
-        with refusing(directory):
-            platform.run(furnish())
+        def furnish_now() -> credentials.RootKey:
+            with refusing(location):
+                return platform.run(furnish())
+
+        # The libraries of engines on other machines may have threads, and none may be there when workers are forked.
+        self._root = workers.run_apart(furnish_now) if location.is_remote else furnish_now()
 
         def work(slot: int, is_ready: Callable[[], None], lifeline: int) -> None:
             async def make_app() -> App:
-                return self._app(self._open(directory, slot))
+                return self._app(await self._open(slot))
 
             # Each worker its own socket: the kernel spreads connections over them.
             sockets = listeners.bind_again(self._sockets)
             for each in self._sockets:
                 each.close()
-            with refusing(directory):
+            with refusing(location):
                 self._work(make_app, sockets, is_ready, lifeline)
 
         try:
@@ -196,16 +193,14 @@ class _Launch:
         except workers.WorkerFailed as failed:
             raise Refusal(Exit.BUG, f"{failed}; the log above says why") from None
 
-    def _open(self, directory: Path, slot: int) -> Store:
+    async def _open(self, slot: int, *, is_first: bool = False) -> Store:
         """Open the store as a worker that stops in good order if it can't use the index any more."""
-        store = open_worker(directory, slot, is_relaxed=self._settings.is_relaxed)
 
         def tell(reason: str) -> None:
             self._broken = reason
             signal.raise_signal(signal.SIGTERM)
 
-        store.tell_failure(tell)
-        return store
+        return await opening.open_worker(self._settings.location, slot, is_first=is_first, on_failure=tell)
 
     def _work(
         self,
@@ -230,10 +225,10 @@ class _Launch:
                 " success is kept; look at the disk and the system's log, then start again",
             )
 
-    async def _furnish(self, store: Store) -> None:
+    async def _furnish(self, store: Store) -> credentials.RootKey:
         """Put into the store what must be there before the first request: root key and buckets."""
         settings, now_ms = self._settings, time.time_ns() // 1_000_000
-        self._root = root = await credentials.settle_root_key(store, settings.root_key, now_ms)
+        root = await credentials.settle_root_key(store, settings.root_key, now_ms)
         credentials.check_root_key(
             root.pair, settings.root_key_source or "the root key", settings.listen.is_loopback
         )
@@ -241,6 +236,7 @@ class _Launch:
             credentials.write_file(settings.directory, root.pair, settings.region)
         made = await make_wanted(store, settings.buckets, now_ms)
         self._audit.started(root.pair.access_key_id if root.is_new else None, made)
+        return root
 
     def _app(self, store: Store) -> App:
         settings = self._settings

@@ -22,6 +22,7 @@ class Exit(IntEnum):
     CONFLICT = 11
     DAMAGED = 12
     UNHEALTHY = 13
+    UNREACHABLE = 14
 
 
 MEANINGS = {
@@ -39,6 +40,7 @@ MEANINGS = {
     Exit.CONFLICT: "the name is taken, the bucket isn't empty, or DEST is no earlier backup of this store",
     Exit.DAMAGED: "the scrub or the backup found damaged or missing data",
     Exit.UNHEALTHY: "the doctor found a warning or a problem",
+    Exit.UNREACHABLE: "the index's database, or the place of the blobs, can't be reached or used",
 }
 """What each exit code says, for `--help` and docs/cli.md."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import pickle
 import selectors
 import signal
 import socket
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from anys3.server.refusals import Refusal
 
@@ -292,6 +293,56 @@ class _Supervisor:
         self._wakes.close()
         os.close(self._lifeline)
         os.close(self._life)
+
+
+Result = TypeVar("Result")
+
+
+def run_apart(work: Callable[[], Result]) -> Result:
+    """Return what `work` returns in a process of its own, so that nothing of it stays in this one.
+
+    Raises Refusal if it does, RuntimeError if it ends in another way.
+    """
+    ours, theirs = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        os.close(ours)
+        _answer_through(theirs, work)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as answer:
+        told = answer.read()
+    os.waitpid(child, 0)
+    if not told:
+        raise RuntimeError("the start failed; the log above says why")
+    exit_code, result = pickle.loads(told)  # noqa: S301 (our own process wrote it)
+    if exit_code is not None:
+        raise Refusal(exit_code, result)
+    made: Result = result
+    return made
+
+
+def _answer_through(descriptor: int, work: Callable[[], object]) -> NoReturn:
+    """Run in the child; never return into the parent's frames."""
+    code = 1
+    try:
+        try:
+            told = pickle.dumps((None, work()))
+        except Refusal as refusal:
+            told = pickle.dumps((refusal.exit_code, str(refusal)))
+        with os.fdopen(descriptor, "wb") as answer:
+            answer.write(told)
+        code = 0
+    except KeyboardInterrupt:
+        code = 130
+    except BaseException:
+        logging.getLogger("anys3.server").exception("the start failed")
+    finally:
+        with contextlib.suppress(Exception):
+            logging.shutdown()
+            sys.stderr.flush()
+        os._exit(code)
 
 
 def _tell(descriptor: int) -> None:

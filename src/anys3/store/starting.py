@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from anys3.store.interface import StoreError
+from anys3.store.interface import StoreError, Unavailable
 
 
 class NewerFormat(StoreError):
@@ -29,3 +29,7 @@ class Unsuitable(StoreError):
 
 class EngineMissing(StoreError):
     """The engine needs a package or a library that is not installed; the message says which, and how to get it."""
+
+
+class Unreachable(Unavailable):
+    """What lies on other machines does not answer; the message says what was expected, and what to do."""

@@ -1,0 +1,270 @@
+"""From where a store lies to an open one. The only module that knows which engines there are.
+
+Engines are loaded by those who use them: a store in memory needs no LMDB, one in a directory no driver of
+PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anys3.store.interface import Unavailable
+from anys3.store.starting import AlreadyServed, EngineMissing, Unreachable, Unsuitable
+from anys3.store.urls import redact, redact_in, scheme_of
+
+if TYPE_CHECKING:
+    from anys3.store.blobs import Blobs
+    from anys3.store.interface import Store
+
+_INDEXES = {"postgresql": "anys3.store.postgresql", "postgres": "anys3.store.postgresql"}
+"""By the scheme of a URL: the package with `open_store`."""
+_BLOBS = {"rados": "anys3.store.rados", "s3": "anys3.store.s3", "file": "anys3.store.files"}
+"""By the scheme of a URL: the package with `open_blobs`."""
+_EXTRAS = {"postgresql": "postgresql", "postgres": "postgresql", "rados": "rados"}
+"""What to install as `anys3[...]`."""
+INDEX_FORM = "postgresql://USER@HOST/DATABASE"
+BLOBS_FORM = "rados://POOL?conf=FILE, s3://BUCKET/PREFIX?endpoint=URL or file:DIR"
+ORPHANS_END_S = 1.5
+"""How long a start waits for the workers of a server that was killed, before it says that another one runs."""
+
+
+def check_index(url: str) -> str:
+    """Return an index's URL if there is an engine for it. Raises ValueError."""
+    if scheme_of(url) not in _INDEXES or "://" not in url:
+        raise ValueError(f"expected {INDEX_FORM}, got {redact(url)!r}")
+    return url
+
+
+def check_blobs(url: str) -> str:
+    """Return the URL of a place for blobs if there is an engine for it. Raises ValueError."""
+    if scheme_of(url) not in _BLOBS:
+        raise ValueError(f"expected {BLOBS_FORM}, got {redact(url)!r}")
+    return url
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Location:
+    """Where a store lies: in a directory, or where the URL of an index says; in memory if neither is given."""
+
+    directory: Path | None = None
+    index: str = ""
+    blobs: str = ""
+    """The URL of what keeps large contents; "": the directory."""
+    is_relaxed: bool = False
+
+    def check(self) -> None:
+        """Refuse what can't be meant. Raises Unsuitable."""
+        if self.index and not self.blobs:
+            raise Unsuitable(
+                f"--index {redact(self.index)} needs --blobs, too, a place that all servers reach: {BLOBS_FORM}"
+            )
+        if self.blobs and self.is_in_memory:
+            raise Unsuitable(
+                "--memory keeps everything in memory: leave --blobs out, or give a DIR or --index"
+            )
+        if self.is_relaxed and self.is_remote:
+            raise Unsuitable(
+                "--durability relaxed is for stores that lie in a directory as a whole: leave it out"
+            )
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether everything is forgotten at the end."""
+        return self.directory is None and not self.index
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether engines on other machines are part of it. None of them may be open when a process forks."""
+        return bool(self.index or self.blobs)
+
+    def __str__(self) -> str:
+        return redact(self.index) or (str(self.directory) if self.directory else "memory")
+
+    def __repr__(self) -> str:
+        return f"Location({self.directory!r}, {redact(self.index)!r}, {redact(self.blobs)!r})"
+
+    def describe(self) -> Iterator[tuple[str, str]]:
+        """Yield what the first screen says of it: names and values, never a password."""
+        if self.is_in_memory:
+            yield "store", "in memory: everything is forgotten when the server stops"
+            return
+        if self.index:
+            yield "index", redact(self.index)
+        elif self.directory is not None:
+            yield "store", str(self.directory.resolve())
+        if self.blobs:
+            yield "blobs", redact(self.blobs)
+        if self.is_relaxed:
+            yield (
+                "durability",
+                "relaxed: a write is NOT on the disk when it is acknowledged; power loss takes the last seconds",
+            )
+        elif self.index:
+            yield "durability", "a write is committed by these engines before it is acknowledged"
+        else:
+            kept = "on the disk and, if large, kept there" if self.blobs else "on the disk"
+            yield "durability", f"a write is {kept} before it is acknowledged"
+
+    def holds_store(self) -> bool:
+        """Say whether there is a store already. Of what lies on other machines only its opening can tell."""
+        return self.directory is None or (self.directory / "format").is_file()
+
+
+def take(location: Location) -> contextlib.ExitStack:
+    """Take the right to serve a directory, made a store if it is new, and mend what a crash has left there.
+
+    Of the rest nobody has the right alone. To be closed; forked workers share it. Raises what `starting` and
+    `interface` name.
+    """
+    location.check()
+    with contextlib.ExitStack() as taken:
+        if location.directory is not None and not location.index:
+            from anys3.store import embedded  # noqa: PLC0415
+
+            # First, so that a directory of somebody else's is left without so much as a lock file.
+            embedded.prepare(location.directory, location.blobs)
+            taken.callback(_lock(location.directory).close)
+            embedded.recover(location.directory)
+        return taken.pop_all()
+
+
+def _lock(directory: Path) -> Any:
+    """Lock the directory. Workers outlive a supervisor that was killed by a moment: they get it to end."""
+    from anys3.store import embedded  # noqa: PLC0415
+
+    deadline = time.monotonic() + ORPHANS_END_S
+    while True:
+        try:
+            return embedded.lock_directory(directory)
+        except AlreadyServed:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+async def open_worker(
+    location: Location, slot: int, *, is_first: bool = False, on_failure: Callable[[str], None] | None = None
+) -> Store:
+    """Open the store as the server's worker of that number, after any fork.
+
+    `is_first`: it is the first of a start, which is to say what can't be reached. `on_failure(reason)` is called,
+    by any thread, if this process can't use the index any more. Raises what `starting` and `interface` name.
+    """
+    location.check()
+    if location.is_in_memory:
+        from anys3.store.memory import MemoryStore  # noqa: PLC0415
+
+        return MemoryStore()
+    blobs = await _blobs(location, is_checked=is_first)
+    try:
+        if location.index:
+            return await _remote_index(location, blobs, is_server=True)
+        return _embedded(location, blobs, slot, on_failure)
+    except BaseException:
+        if blobs is not None:
+            blobs.close()
+        raise
+
+
+async def open_beside(location: Location) -> Store:
+    """Open the store for a command beside servers: for keys, buckets and what the index has of them."""
+    if location.index:
+        return await _remote_index(location, None, is_server=False)
+    from anys3.store import embedded  # noqa: PLC0415
+
+    assert location.directory is not None
+    return embedded.open_store(location.directory, is_server=False)
+
+
+def _embedded(
+    location: Location, blobs: Blobs | None, slot: int, on_failure: Callable[[str], None] | None
+) -> Store:
+    from anys3.store import embedded  # noqa: PLC0415
+
+    if location.is_relaxed and not embedded.can_be_relaxed():
+        raise Unsuitable("--durability relaxed needs Linux: leave it out, or use --memory")
+    assert location.directory is not None
+    store = embedded.open_store(location.directory, slot=slot, is_relaxed=location.is_relaxed, blobs=blobs)
+    if on_failure is not None:
+        store.tell_failure(on_failure)
+    return store
+
+
+async def _remote_index(location: Location, blobs: Blobs | None, *, is_server: bool) -> Store:
+    with _loading(location.index, location):
+        package = import_module(_INDEXES[scheme_of(location.index)])
+        try:
+            store: Store = await package.open_store(location.index, blobs, is_server=is_server)
+        except Unavailable as error:
+            raise Unreachable(
+                f"the index {redact(location.index)} can't be used: {_plain(error, location)}; expected PostgreSQL"
+                " 15 or newer there that lets this user in and can be written to: look there, then start again"
+            ) from None
+    return store
+
+
+async def _blobs(location: Location, *, is_checked: bool) -> Blobs | None:
+    if not location.blobs:
+        return None
+    loop = asyncio.get_running_loop()
+    blobs = await loop.run_in_executor(None, open_blobs, location.blobs)
+    if is_checked:
+        try:
+            await loop.run_in_executor(None, _check_now, blobs, location.blobs)
+        except BaseException:
+            blobs.close()
+            raise
+    return blobs
+
+
+def open_blobs(url: str) -> Blobs:
+    """Open the engine for blobs at a URL. Blocks. Raises Unsuitable, EngineMissing, Unreachable."""
+    with _loading(url, Location(blobs=url)):
+        package = import_module(_BLOBS[scheme_of(url)])
+        try:
+            blobs: Blobs = package.open_blobs(url)
+        except Unavailable as error:
+            raise _unreachable(url, error) from None
+    return blobs
+
+
+def _check_now(blobs: Blobs, url: str) -> None:
+    try:
+        blobs.check()
+    except Unavailable as error:
+        raise _unreachable(url, error) from None
+
+
+def _unreachable(url: str, error: Unavailable) -> Unreachable:
+    return Unreachable(
+        f"the blobs at {redact(url)} can't be used: {redact_in(str(error), url)}; expected a place where blobs can be"
+        " written, read and removed: look there, then start again"
+    )
+
+
+@contextlib.contextmanager
+def _loading(url: str, location: Location) -> Iterator[None]:
+    """Say what an engine needs, or has against its URL, in words for a person."""
+    scheme = scheme_of(url)
+    try:
+        yield
+    except ImportError as error:
+        extra = _EXTRAS.get(scheme)
+        advice = f": pip install 'anys3[{extra}]'" if extra else ""
+        raise EngineMissing(
+            f"{scheme}: needs what is not installed here ({error.name or error}){advice}"
+        ) from None
+    except ValueError as error:
+        raise Unsuitable(f"{redact(url)}: {_plain(error, location)}") from None
+
+
+def _plain(error: Exception, location: Location) -> str:
+    """Return an error's text without anybody's password."""
+    return redact_in(str(error), location.index, location.blobs)
