@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from mmap import mmap
 from urllib.parse import quote
 
 from anys3.client import endpoint as endpoints
@@ -20,7 +19,8 @@ from anys3.client.credentials import Found, NoCredentials
 from anys3.client.endpoint import Endpoint
 from anys3.store.interface import Unavailable
 from anys3.store.s3 import refusals
-from anys3.store.s3.address import MIB, Address
+from anys3.store.s3.address import Address
+from anys3.store.s3.bodies import Body
 from anys3.store.s3.circuit import Circuit
 from anys3.store.s3.counts import Meter
 
@@ -33,9 +33,7 @@ _TRIES = 3
 """How often silence is waited for within the time that a request has."""
 _REFRESH_S = 10.0
 _TELLS_S = 600.0
-_SMALL = 1 << 16
 
-Body = bytes | bytearray | mmap
 Reply = tuple[Answer, Connection | None]
 """An answer, and the connection that still holds its body if it is read from there."""
 
@@ -52,7 +50,7 @@ class Request:
     key: str = ""
     query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
-    body: Body = b""
+    body: bytes | Body = b""
     payload_hash: str = signing.EMPTY_SHA256
     more_s: float = 0.0
 
@@ -193,14 +191,14 @@ class Requester:
             self.meter.add(request.operation, outcome, len(request.body), is_retry=is_retry)
 
     def _send(self, connection: Connection, request: Request, *, is_streamed: bool) -> Reply:
-        head, body = self._head(request), memoryview(request.body)
+        head, body = self._head(request), request.body
         try:
-            if len(body) <= _SMALL:
+            if isinstance(body, bytes):
                 connection.send(head + body)
             else:
                 connection.send(head)
-                for at in range(0, len(body), MIB):
-                    connection.send(body[at : at + MIB])
+                for piece in body.pieces():
+                    connection.send(piece)
         except NoAnswer:
             if connection.answer_count:
                 raise

@@ -8,15 +8,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 from anys3.client.answers import Answer
 from anys3.protocol import xml
 from anys3.spec.errors import S3Error
+from anys3.store.beside import step_back
 from anys3.store.interface import StoreError, Unavailable
 from anys3.store.s3 import refusals
 from anys3.store.s3.address import MIB
-from anys3.store.s3.requests import Body, Request, Requester
-from anys3.store.s3.spooling import Spool
+from anys3.store.s3.bodies import Body, InMemory, Spooled
+from anys3.store.s3.requests import Request, Requester
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _IN_FLIGHT = 2
@@ -32,7 +34,7 @@ class Beside:
     """Threads that send parts while the next ones are filled: a few for the process, as each part costs memory."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_BESIDE, "anys3-parts")
+        self._threads = ThreadPoolExecutor(_BESIDE, "anys3-parts", step_back)
         self._free = threading.Semaphore(_BESIDE)
 
     def run(self, send: Callable[[], str]) -> Future[str]:
@@ -66,10 +68,10 @@ class Sink:
         self._beside = beside
         self._key = key
         self._part_bytes = part_bytes
-        self._buffer: bytearray | None = bytearray()
+        self._body: Body | None = InMemory()
+        self._is_in_parts = True
         self._size = 0
         self._upload_id = ""
-        self._spool: Spool | None = None
         self._etags: list[str] = []
         self._flying: deque[Future[str]] = deque()
         self._sent = 0
@@ -86,34 +88,27 @@ class Sink:
         view = memoryview(data).cast("B")
         with self._lock, self._told():
             while len(view):
-                buffer = self._open()
-                room = size_of_part(self._part_bytes, self._sent + 1) - len(buffer)
-                if self._spool is None and not room:
-                    self._begin_part(buffer)
+                body = self._open()
+                room = size_of_part(self._part_bytes, self._sent + 1) - len(body)
+                if self._is_in_parts and not room:
+                    self._make_room(body)
                     continue
-                if self._spool is not None:
-                    piece = view
-                    self._spool.append(piece)
-                else:
-                    piece = view[:room]
-                    buffer += piece
+                piece = view[:room] if self._is_in_parts else view
+                body.append(piece)
                 self._size += len(piece)
                 view = view[len(piece) :]
 
     def finish(self) -> None:
         """Make the blob durable and readable. Raises StoreFull, Unavailable."""
         with self._lock, self._told():
-            buffer, whole = self._open(), Request("PutObject", "PUT", self._key)
+            body = self._open()
             if self._upload_id:
-                self._send_part(buffer)
+                self._send_part(body)
                 while self._flying:
                     self._land()
                 self._complete()
-            elif self._spool is not None:
-                with self._spool.body() as body:
-                    self._put(whole, body)
             else:
-                self._put(whole, buffer)
+                self._put(Request("PutObject", "PUT", self._key), body)
             self._let_go()
 
     def discard(self) -> None:
@@ -140,51 +135,55 @@ class Sink:
                 self._open()
             raise
 
-    def _open(self) -> bytearray:
-        if self._buffer is None or self._stop.is_set():
+    def _open(self) -> Body:
+        if self._body is None or self._stop.is_set():
             raise ValueError("the blob is finished or discarded")
-        return self._buffer
+        return self._body
 
     def _let_go(self) -> None:
-        self._buffer, self._upload_id, self._flying = None, "", deque()
-        spool, self._spool = self._spool, None
-        if spool is not None:
-            spool.close()
+        body, self._body, self._upload_id, self._flying = self._body, None, "", deque()
+        if body is not None:
+            body.close()
 
-    def _begin_part(self, buffer: bytearray) -> None:
-        """Make room: by sending a part, or where there are no parts by keeping all in a file until the end."""
-        if not self._upload_id and not self._create():
-            self._spool = Spool()
-            self._spool.append(buffer)
-            buffer.clear()
-        else:
-            self._send_part(buffer)
+    def _make_room(self, body: Body) -> None:
+        """Send a part; where there are no parts, keep all in a file until the end."""
+        if self._upload_id or self._create():
+            self._send_part(body)
+            return
+        self._is_in_parts, self._body = False, Spooled()
+        for piece in body.pieces():
+            self._body.append(piece)
+        body.close()
 
-    def _send_part(self, buffer: bytearray) -> None:
+    def _send_part(self, body: Body) -> None:
         """Send a part while the next one fills, two at a time."""
         while len(self._flying) >= _IN_FLIGHT:
             self._land()
         self._sent += 1
-        request = Request(
-            "UploadPart", "PUT", self._key, (("partNumber", str(self._sent)), ("uploadId", self._upload_id))
-        )
-        self._buffer = bytearray()
-        self._flying.append(self._beside.run(lambda: self._put(request, buffer)))
+        query = (("partNumber", str(self._sent)), ("uploadId", self._upload_id))
+        request = Request("UploadPart", "PUT", self._key, query)
+
+        def send() -> str:
+            try:
+                return self._put(request, body)
+            finally:
+                body.close()
+
+        self._body = InMemory()
+        self._flying.append(self._beside.run(send))
 
     def _land(self) -> None:
         self._etags.append(self._flying.popleft().result())
 
     def _put(self, request: Request, body: Body) -> str:
         """Send a body, its SHA-256 signed so that it can't change on its way, and return its ETag."""
+        digest = hashlib.sha256()
+        for piece in body.pieces():
+            digest.update(piece)
+        more_s = len(body) / MIB * _S_PER_MIB
         answer = self._requester.ask(
-            Request(
-                request.operation, request.method, request.key, request.query,
-                body=body,
-                payload_hash=hashlib.sha256(body).hexdigest(),
-                more_s=len(body) / MIB * _S_PER_MIB,
-            ),
-            self._stop,
-        )  # fmt: skip
+            replace(request, body=body, payload_hash=digest.hexdigest(), more_s=more_s), self._stop
+        )
         etag = answer.header("etag")
         if answer.status != 200 or not etag:
             raise refusals.error(answer, f"{request.operation} of {self._key}")
