@@ -1,0 +1,157 @@
+"""A whole copy, and a move: passes until little is left to do, then the last one while nobody writes.
+
+The copy is paused from its first row to its last, so that nobody serves the half of a store, or takes a half for a
+whole. A move ends by two marks that stay: first the source takes no more changes, for good, and then the target does.
+A run that is cut short between any two steps leaves the source as it was, or as the next run expects it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+
+from anys3.store.interface import Pause, PauseChanged, Store
+from anys3.store.moving.passing import Passing
+from anys3.store.moving.report import Progress, Report
+
+PASSES_MAX = 12
+_SHORT_S = 1.0
+"""A pass that takes no longer is short enough to be made once more while writes wait."""
+_GAIN = 0.7
+"""What a pass has to be shorter than the one before by, for another one to be of use."""
+PAUSE_MIN_S = 60.0
+_TIMES_ESTIMATE = 10
+
+
+class Refused(Exception):  # noqa: N818 (what happened)
+    """The copy can't be begun, or not ended; what was copied stays for the next run."""
+
+
+class Copy:
+    """One run, from `source` to `target`."""
+
+    def __init__(
+        self,
+        source: Store,
+        target: Store,
+        names: tuple[str, str],
+        *,
+        progress: Progress = lambda *_: None,
+        announce: Callable[[float], None] = lambda _: None,
+        today: str = "",
+    ) -> None:
+        """`names` are those of the two stores, as people read them in `Pause.reason`.
+
+        `announce` is called with the estimate in seconds before writes are paused.
+        """
+        self._source = source
+        self._target = target
+        self._progress = progress
+        self._announce = announce
+        self._copying = f"it is being filled with a copy of {names[0]}"
+        self._moving = f"it is being moved to {names[1]}"
+        self._moved = f"it was moved to {names[1]} on "
+        self._today = today
+        self.report = Report()
+
+    async def run(self, *, follows: bool) -> Report:
+        """Copy, and with `follows` move: the source takes no changes from then on, and the target does.
+
+        Raises Refused, StoreFull, Unavailable, Paused (another run has begun), Corrupt (of the index).
+        """
+        if follows:
+            await self._pause_of_source()
+        mark = await self._mark()
+        passing = Passing(self._source, self._target, self._progress)
+        try:
+            total = await passing.measure()
+            if follows:
+                await self._follow(passing, total)
+                if not self.report.damaged:
+                    await self._switch(passing)
+            else:
+                self.report.passes.append(await passing.run("copying", total))
+                self.report.left = await passing.differences() if not self.report.damaged else 0
+            if not self.report.damaged:
+                await self._target.resume(mark)
+                self.report.is_ready = True
+        finally:
+            await passing.close()
+        return self.report
+
+    async def _pause_of_source(self) -> Pause | None:
+        """Return the pause that an earlier run left in the source, if there is one. Raises Refused."""
+        pause = await self._source.paused()
+        if pause is not None and not pause.reason.startswith((self._moving, self._moved)):
+            raise Refused(f"the store can't be moved: {pause.reason}")
+        return pause
+
+    async def _mark(self) -> Pause:
+        """Keep everybody else from writing to the target. Raises Refused unless it is empty, or our own half copy."""
+        was = await self._target.paused()
+        if was is not None and was.reason != self._copying:
+            raise Refused(f"the store that is to be made is in use: {was.reason}")
+        try:
+            mark = await self._target.pause(self._copying, was=was)
+        except PauseChanged as error:
+            raise Refused(f"the store that is to be made is in use: {error}") from None
+        if was is None and (await self._target.keys() or await self._target.buckets(limit=1)):
+            await self._target.resume(mark)
+            raise Refused("the store that is to be made is not empty")
+        return mark
+
+    async def _follow(self, passing: Passing, total: int) -> None:
+        """Make passes for as long as each is shorter than the one before."""
+        passes = self.report.passes
+        while len(passes) < PASSES_MAX:
+            title = f"pass {len(passes) + 1}" if passes else "copying"
+            passes.append(await passing.run(title, total))
+            total = passes[-1].bytes
+            if len(passes) > 1 and (
+                passes[-1].seconds < _SHORT_S or passes[-1].seconds > _GAIN * passes[-2].seconds
+            ):
+                return
+
+    async def _switch(self, passing: Passing) -> None:
+        """Pause the source, copy what is left, and leave it paused."""
+        report = self.report
+        report.estimate_s = report.last.seconds
+        self._announce(report.estimate_s)
+        async with self._paused(max(PAUSE_MIN_S, _TIMES_ESTIMATE * report.estimate_s)) as pause:
+            began = time.monotonic()
+            report.passes.append(await passing.run("the last pass", report.last.bytes, is_last=True))
+            if report.damaged:
+                await self._source.resume(pause)
+            else:
+                await self._source.pause(f"{self._moved}{self._today}", was=pause)
+                report.is_moved = True
+            report.paused_s = time.monotonic() - began
+
+    @contextlib.asynccontextmanager
+    async def _paused(self, lasts_s: float) -> AsyncIterator[Pause]:
+        """Hold the source paused; whatever fails meanwhile, it goes on then. Raises Refused.
+
+        Not so if an earlier run had moved it, and only the last mark is missing.
+        """
+        was = await self._pause_of_source()
+        if was is not None and was.reason.startswith(self._moved):
+            yield was
+            return
+        pause = await self._source.pause(self._moving, was=was, lasts_s=lasts_s)
+        try:
+            async with asyncio.timeout(0.9 * lasts_s):
+                yield pause
+        except TimeoutError:
+            await self._resume(pause)
+            raise Refused(f"the last pass was not over after {lasts_s:.0f} s, so writes go on") from None
+        except PauseChanged:
+            raise Refused("the pause ended before the last pass did, so writes have gone on") from None
+        except BaseException:
+            await self._resume(pause)
+            raise
+
+    async def _resume(self, pause: Pause) -> None:
+        with contextlib.suppress(PauseChanged):
+            await self._source.resume(pause)
