@@ -195,9 +195,10 @@ def _joined(plan: ObjectPlan, parts: Sequence[Part]) -> Checksum | None:
 
 
 async def set_tags(store: Store, bucket: Bucket, key: bytes, tags: tuple[tuple[str, str], ...]) -> None:
-    """Change the tags of an object, as PutObjectTagging does."""
+    """Change the tags of an object if it exists, as PutObjectTagging does."""
     now = await store.entry(bucket, key)
-    assert now is not None
+    if now is None:
+        return
     entry = make_entry(
         size=now.size,
         etag=now.etag,

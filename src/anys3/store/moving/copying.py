@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from anys3.store.interface import Pause, PauseChanged, Store
 from anys3.store.moving.passing import Passing
 from anys3.store.moving.report import Progress, Report
+from anys3.store.moving.walking import patiently
 
 PASSES_MAX = 12
 _SHORT_S = 1.0
@@ -97,10 +98,13 @@ class Copy:
             mark = await self._target.pause(self._copying, was=was)
         except PauseChanged as error:
             raise Refused(f"the store that is to be made is in use: {error}") from None
-        if was is None and (await self._target.keys() or await self._target.buckets(limit=1)):
+        if was is None and await patiently(self._holds_something):
             await self._target.resume(mark)
             raise Refused("the store that is to be made is not empty")
         return mark
+
+    async def _holds_something(self) -> bool:
+        return bool(await self._target.keys() or await self._target.buckets(limit=1))
 
     async def _follow(self, passing: Passing, total: int) -> None:
         """Make passes for as long as each is shorter than the one before."""

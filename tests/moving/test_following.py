@@ -1,0 +1,214 @@
+"""A store is moved while others write to it: what they have been told is done is in the copy."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from anys3.model import AccessKey, Bucket
+from anys3.store.interface import Paused, Store, StoreError, Unavailable
+from anys3.store.memory import MemoryStore
+from anys3.store.moving import Copy, Refused, walking
+from anys3.store.moving import copying as moves
+from tests.moving import world
+from tests.moving.stores import Watched
+from tests.moving.world import NOW_MS, SAMPLE, Body, ObjectPlan
+
+
+class Writer:
+    """Does at random what clients and operators do."""
+
+    def __init__(self, store: Store, seed: int) -> None:
+        self._store = store
+        self._random = random.Random(seed)
+        self._number = 0
+        self.done = 0
+        self.paused = 0
+
+    async def step(self) -> None:
+        """Change something; what a pause refuses must have changed nothing, which the comparison shows."""
+        self._number += 1
+        kind = self._random.choice(KINDS)
+        buckets = await self._store.buckets()
+        try:
+            await kind(self, self._random.choice(buckets) if buckets else await self._bucket())
+            self.done += 1
+        except Paused:
+            self.paused += 1
+        except StoreError:
+            pass
+
+    def _key(self) -> bytes:
+        return b"k/%d" % self._random.randrange(12)
+
+    def _plan(self, **others: Any) -> ObjectPlan:
+        body = Body(self._random.choice([1, 5000, 140_000]), self._number)
+        return ObjectPlan(self._key(), (body,), modified_ms=NOW_MS + self._number, **others)
+
+    async def _bucket(self) -> Bucket:
+        name = self._random.choice(["photos", "site", "x", "y"])
+        return await self._store.create_bucket(Bucket(name, 0, NOW_MS + self._number))
+
+    async def put(self, bucket: Bucket) -> None:
+        await world.put(self._store, bucket, self._plan())
+
+    async def delete(self, bucket: Bucket) -> None:
+        await world.delete(self._store, bucket, self._key())
+
+    async def tag(self, bucket: Bucket) -> None:
+        page = await self._store.entries(bucket, b"", 5)
+        key = self._random.choice(page)[0] if page else self._key()
+        await world.set_tags(self._store, bucket, key, (("n", str(self._number)),))
+
+    async def begin(self, bucket: Bucket) -> None:
+        plan = self._plan(upload_id=f"v{self._number:06}", numbers=(1,), is_unfinished=True)
+        await world.put(self._store, bucket, plan)
+
+    async def upload(self, bucket: Bucket) -> None:
+        uploads = (await self._store.uploads(bucket, b"", b"", b"", None, 100)).uploads
+        if not uploads:
+            return
+        one = self._random.choice(uploads)
+        plan = ObjectPlan(
+            one.key, (), one.upload_id, algorithm=one.checksum_algorithm, modified_ms=NOW_MS + self._number
+        )
+        await world.put_part(
+            self._store, bucket, plan, self._random.randrange(1, 5), Body(3000, self._number)
+        )
+        if self._random.random() < 0.5:
+            await world.complete(self._store, bucket, plan)
+
+    async def settings(self, bucket: Bucket) -> None:
+        await self._store.update_bucket(
+            world.replace(bucket, is_public=not bucket.is_public, owner=f"AKIA{self._number}")
+        )
+
+    async def make(self, _: Bucket) -> None:
+        await self._bucket()
+
+    async def unmake(self, bucket: Bucket) -> None:
+        for key, _ in await self._store.entries(bucket, b"", 100):
+            await world.delete(self._store, bucket, key)
+        await self._store.delete_bucket(bucket)
+
+    async def key(self, bucket: Bucket) -> None:
+        name = f"AKIA{self._random.randrange(4)}"
+        grants = {bucket.name: world.Grant(read=True)}
+        await self._store.put_key(AccessKey(name, f"s{self._number}", name, grants=grants))
+
+    async def unkey(self, _: Bucket) -> None:
+        await self._store.delete_key(f"AKIA{self._random.randrange(4)}")
+
+
+Kind = Callable[[Writer, Bucket], Awaitable[None]]
+KINDS: list[Kind] = [
+    *[Writer.put] * 6, *[Writer.delete] * 3, *[Writer.tag] * 3, *[Writer.begin] * 2, *[Writer.upload] * 6,
+    Writer.settings, Writer.make, Writer.unmake, *[Writer.key] * 2, Writer.unkey,
+]  # fmt: skip
+
+
+async def follow(seed: int, changes: int) -> tuple[MemoryStore, MemoryStore, Writer]:
+    """Move a store in which a writer changes something at about each second call that the copy makes."""
+    source, target = MemoryStore(), MemoryStore()
+    await world.fill(source, SAMPLE)
+    writer = Writer(MemoryStore(source), seed)
+    chance = random.Random(seed)
+
+    async def call(method: Any, *args: Any, **others: Any) -> Any:
+        if writer.done < changes and chance.random() < 0.5:
+            await writer.step()
+        result = await method(*args, **others)
+        if writer.done < changes and chance.random() < 0.3:
+            await writer.step()
+        return result
+
+    ours: Any = Watched(MemoryStore(source), call)
+    report = await Copy(ours, target, ("here", "there"), today="today").run(follows=True)
+    assert report.is_moved
+    assert report.damaged == []
+    return source, target, writer
+
+
+@pytest.mark.parametrize("changes", [100, 100_000], ids=["for a while", "to the end"])
+@pytest.mark.parametrize("seed", range(12))
+def test_what_was_written_while_a_store_is_moved_is_in_the_copy(seed: int, changes: int) -> None:
+    async def test() -> None:
+        source, target, writer = await follow(seed, changes)
+        assert await world.state(target) == await world.state(source)
+        assert writer.done > 20
+        await writer.step()
+        assert writer.paused >= 1
+
+    asyncio.run(test())
+
+
+def test_a_pass_that_is_not_over_in_time_lets_writes_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moves, "PAUSE_MIN_S", 0.3)
+    monkeypatch.setattr(moves, "_TIMES_ESTIMATE", 0)
+
+    async def test() -> None:
+        source, target = MemoryStore(), MemoryStore()
+        await world.fill(source, SAMPLE)
+
+        async def call(method: Any, *args: Any, **others: Any) -> Any:
+            if source.kept.pause is not None and method.__name__ == "entries":
+                await asyncio.sleep(30)
+            return await method(*args, **others)
+
+        ours: Any = Watched(MemoryStore(source), call)
+        with pytest.raises(Refused, match="writes go on"):
+            await Copy(ours, target, ("here", "there")).run(follows=True)
+        assert await source.paused() is None
+        assert await target.paused() is not None
+
+    asyncio.run(test())
+
+
+def test_a_pause_that_ends_before_the_last_pass_makes_no_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        source, target = MemoryStore(), MemoryStore()
+        await world.fill(source, SAMPLE)
+
+        async def call(method: Any, *args: Any, **others: Any) -> Any:
+            pause = source.kept.pause
+            if pause is not None and method.__name__ == "keys":
+                source.kept.pause = None  # its time is over
+            return await method(*args, **others)
+
+        ours: Any = Watched(MemoryStore(source), call)
+        with pytest.raises(Refused, match="writes have gone on"):
+            await Copy(ours, target, ("here", "there")).run(follows=True)
+        assert await source.paused() is None
+        assert await target.paused() is not None
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_engines_that_are_away_for_a_while_are_waited_for(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walking, "_PATIENCE_S", (0.0,) * 6)
+
+    async def test() -> None:
+        source, target = MemoryStore(), MemoryStore()
+        await world.fill(source, SAMPLE)
+        chance = random.Random(seed)
+
+        async def call(method: Any, *args: Any, **others: Any) -> Any:
+            is_away = method.__name__ not in ("pause", "paused", "resume") and chance.random() < 0.08
+            if is_away and chance.random() < 0.5:
+                raise Unavailable("the connection was lost before")
+            result = await method(*args, **others)
+            if is_away:
+                raise Unavailable("the connection was lost after")
+            return result
+
+        ours: Any = Watched(MemoryStore(source), call)
+        theirs: Any = Watched(MemoryStore(target), call)
+        await Copy(ours, theirs, ("here", "there")).run(follows=True)
+        assert await world.state(target) == await world.state(source)
+
+    asyncio.run(test())
