@@ -33,8 +33,8 @@ from tests.store.suite import change, content, entry, get, multipart, new_bucket
 
 Beside = Callable[[Store], Store]
 Change = Callable[[Store, Bucket], Awaitable[Any]]
-Test = Callable[[Store, Store], Awaitable[None]]
-Run = Callable[[Test], None]
+TwoTest = Callable[[Store, Store], Awaitable[None]]
+RunTwo = Callable[[TwoTest], None]
 
 CHANGES: dict[str, Change] = {
     "put_key": lambda store, _: store.put_key(AccessKey("AKIA2", "secret", "app")),
@@ -101,10 +101,10 @@ def read_part(opened: OpenedPart | None) -> bytes:
 
 
 @pytest.fixture
-def run_two(store_factory: Callable[[], Store], beside: Beside) -> Run:
+def run_two(store_factory: Callable[[], Store], beside: Beside) -> RunTwo:
     """Return a function that runs a coroutine on two ways to one new store, and closes them."""
 
-    def run_on_two(test: Test) -> None:
+    def run_on_two(test: TwoTest) -> None:
         async def body() -> None:
             store = store_factory()
             try:
@@ -125,7 +125,7 @@ class PausingSuite:
     """The contract of `pause`, `paused`, `resume`, `entries` and `open_part`."""
 
     @pytest.mark.parametrize("kind", CHANGES)
-    def test_a_paused_store_refuses_each_kind_of_change(self, run_two: Run, kind: str) -> None:
+    def test_a_paused_store_refuses_each_kind_of_change(self, run_two: RunTwo, kind: str) -> None:
         async def test(store: Store, other: Store) -> None:
             bucket = await _fill(store)
             before = await _state(store, bucket)
@@ -141,7 +141,7 @@ class PausingSuite:
         run_two(test)
 
     @pytest.mark.parametrize("kind", CHANGES)
-    def test_who_paused_it_may_make_each_kind_of_change(self, run_two: Run, kind: str) -> None:
+    def test_who_paused_it_may_make_each_kind_of_change(self, run_two: RunTwo, kind: str) -> None:
         async def test(store: Store, _: Store) -> None:
             bucket = await _fill(store)
             before = await _state(store, bucket)
@@ -152,7 +152,9 @@ class PausingSuite:
         run_two(test)
 
     @pytest.mark.parametrize("kind", CHANGES)
-    def test_who_paused_it_may_change_nothing_when_that_pause_is_over(self, run_two: Run, kind: str) -> None:
+    def test_who_paused_it_may_change_nothing_when_that_pause_is_over(
+        self, run_two: RunTwo, kind: str
+    ) -> None:
         async def test(store: Store, other: Store) -> None:
             bucket = await _fill(store)
             pause = await store.pause("mine")
@@ -167,7 +169,7 @@ class PausingSuite:
 
         run_two(test)
 
-    def test_reads_go_on_in_a_paused_store(self, run_two: Run) -> None:
+    def test_reads_go_on_in_a_paused_store(self, run_two: RunTwo) -> None:
         async def test(store: Store, other: Store) -> None:
             bucket = await _fill(store)
             large = pattern(300_000)
@@ -178,7 +180,7 @@ class PausingSuite:
 
         run_two(test)
 
-    def test_everybody_sees_the_pause_and_its_end(self, run_two: Run) -> None:
+    def test_everybody_sees_the_pause_and_its_end(self, run_two: RunTwo) -> None:
         async def test(store: Store, other: Store) -> None:
             assert await store.paused() is None
             pause = await other.pause("für einen Umzug", lasts_s=1000)
@@ -189,7 +191,7 @@ class PausingSuite:
 
         run_two(test)
 
-    def test_a_pause_ends_by_itself_when_its_time_is_over(self, run_two: Run) -> None:
+    def test_a_pause_ends_by_itself_when_its_time_is_over(self, run_two: RunTwo) -> None:
         async def test(store: Store, other: Store) -> None:
             bucket = await _fill(store)
             pause = await other.pause("for a moment", lasts_s=0)
@@ -202,7 +204,7 @@ class PausingSuite:
 
         run_two(test)
 
-    def test_a_pause_takes_the_place_of_the_one_that_was_expected_only(self, run_two: Run) -> None:
+    def test_a_pause_takes_the_place_of_the_one_that_was_expected_only(self, run_two: RunTwo) -> None:
         async def test(store: Store, other: Store) -> None:
             bucket = await _fill(store)
             first = await store.pause("first")
@@ -221,7 +223,7 @@ class PausingSuite:
 
         run_two(test)
 
-    def test_an_ended_pause_is_not_taken_for_the_one_in_force(self, run_two: Run) -> None:
+    def test_an_ended_pause_is_not_taken_for_the_one_in_force(self, run_two: RunTwo) -> None:
         async def test(store: Store, other: Store) -> None:
             pause = await store.pause("for a moment", lasts_s=0)
             with pytest.raises(PauseChanged):
@@ -231,7 +233,7 @@ class PausingSuite:
 
         run_two(test)
 
-    def test_changes_that_race_a_pause_are_whole_before_it_or_refused(self, run_two: Run) -> None:
+    def test_changes_that_race_a_pause_are_whole_before_it_or_refused(self, run_two: RunTwo) -> None:
         async def test(store: Store, other: Store) -> None:
             bucket = await _fill(store)
             racing = [asyncio.ensure_future(put(store, bucket, b"r%03d" % n, b"1")) for n in range(60)]
@@ -247,7 +249,7 @@ class PausingSuite:
 
     # whole rows
 
-    def test_rows_come_whole_in_key_order_and_in_pages(self, run_two: Run) -> None:
+    def test_rows_come_whole_in_key_order_and_in_pages(self, run_two: RunTwo) -> None:
         async def test(store: Store, _: Store) -> None:
             bucket = await new_bucket(store)
             keys = sorted([b"a", b"a/b", b"b", "ü".encode(), b"x" * 400, b"x" * 400 + b"y", b"x" * 1024])
@@ -266,7 +268,9 @@ class PausingSuite:
 
         run_two(test)
 
-    def test_a_part_of_an_unfinished_upload_can_be_read_and_stays_for_its_reader(self, run_two: Run) -> None:
+    def test_a_part_of_an_unfinished_upload_can_be_read_and_stays_for_its_reader(
+        self, run_two: RunTwo
+    ) -> None:
         async def test(store: Store, _: Store) -> None:
             bucket = await new_bucket(store)
             await change(store, bucket, PutUpload(upload(b"k", "u1")))
@@ -286,7 +290,7 @@ class PausingSuite:
 
         run_two(test)
 
-    def test_rows_of_a_bucket_that_is_gone_are_refused(self, run_two: Run) -> None:
+    def test_rows_of_a_bucket_that_is_gone_are_refused(self, run_two: RunTwo) -> None:
         async def test(store: Store, _: Store) -> None:
             bucket = await new_bucket(store)
             assert await store.entries(bucket, b"", 1) == []

@@ -11,10 +11,11 @@ import pytest
 from anys3.store.files import open_blobs
 from anys3.store.postgresql import open_store
 from tests.engines.postgresql import Database
+from tests.store.pausing_suite import PausingSuite, RunTwo, TwoTest
 from tests.store.suite import StoreTest, Suite
 
 
-class TestPostgresql(Suite):
+class TestPostgresql(Suite, PausingSuite):
     """The contract, on a real server."""
 
     @pytest.fixture
@@ -32,3 +33,24 @@ class TestPostgresql(Suite):
             asyncio.run(body())
 
         return run_on_store
+
+    @pytest.fixture
+    def run_two(self, postgresql: Database, tmp_path: Path) -> RunTwo:
+        """Return a function that runs a coroutine on one new store, opened twice, and closes it."""
+
+        def run_on_two(test: TwoTest) -> None:
+            async def body() -> None:
+                dsn = postgresql.new_database()
+                store = await open_store(dsn, open_blobs(f"file:{tmp_path}/blobs"))
+                try:
+                    other = await open_store(dsn, open_blobs(f"file:{tmp_path}/blobs"), is_server=False)
+                    try:
+                        await test(store, other)
+                    finally:
+                        await other.close()
+                finally:
+                    await store.close()
+
+            asyncio.run(body())
+
+        return run_on_two

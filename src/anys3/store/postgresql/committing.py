@@ -18,22 +18,22 @@ from anys3.store.interface import Absent, Expectation, Matches, Present, StoreEr
 from anys3.store.postgresql import rows
 from anys3.store.postgresql.connections import Pool, Unknown
 
-DONE, NO_BUCKET, FAILED, NO_UPLOAD, PART_CHANGED, NAME_LOST, NOTHING_TO_KEEP, NOT_EMPTY = range(8)
+DONE, NO_BUCKET, FAILED, NO_UPLOAD, PART_CHANGED, NAME_LOST, NOTHING_TO_KEEP, NOT_EMPTY, PAUSED = range(9)
 """Outcomes of the functions in the database."""
 FLIGHTS_MAX = 4
 """Transactions of a kind at a time; what comes meanwhile goes together."""
 MUTATIONS_MAX = 64
 BYTES_MAX = 1024 * 1024
 
-# The functions, with how many arguments each takes, and whether it tells the row that an expectation failed on.
+# The functions, with how many arguments each takes, the last one being who has paused the store, and whether it tells the row that an expectation failed on.
 FUNCTIONS = {
-    "object_put": (21, True),
-    "object_delete": (6, True),
-    "upload_put": (10, False),
-    "part_put": (12, False),
-    "upload_complete": (18, True),
-    "upload_abort": (3, False),
-    "object_lock": (2, True),
+    "object_put": (22, True),
+    "object_delete": (7, True),
+    "upload_put": (11, False),
+    "part_put": (13, False),
+    "upload_complete": (19, True),
+    "upload_abort": (4, False),
+    "object_lock": (3, True),
 }
 _WAS = ", ".join(f"(r.was).{column}" for column in rows.ENTRY_COLUMNS)
 

@@ -1,6 +1,6 @@
 """Access keys and buckets. Each change raises the store's generation in the same transaction.
 
-All lock in one order, so that two never wait for each other: the bucket's row, the store's, those of keys.
+All lock in one order, so that two never wait for each other: the store's row, the bucket's, those of keys.
 """
 
 from __future__ import annotations
@@ -8,11 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 from anys3.model import AccessKey, Bucket
-from anys3.store.interface import BucketChanged, BucketExists, BucketNotEmpty, NoSuchBucket, Unavailable
+from anys3.store.interface import (
+    BucketChanged,
+    BucketExists,
+    BucketNotEmpty,
+    NoSuchBucket,
+    Paused,
+    Unavailable,
+)
 from anys3.store.postgresql import rows
-from anys3.store.postgresql.committing import DONE, NOT_EMPTY
+from anys3.store.postgresql.committing import DONE, NOT_EMPTY, PAUSED
 from anys3.store.postgresql.connections import Pool
 from anys3.store.postgresql.lease import Lease
+from anys3.store.postgresql.pausing import Pauses, is_open
 
 _ATTEMPTS = 10
 
@@ -20,11 +28,13 @@ _ATTEMPTS = 10
 class Configuration:
     """Keys and buckets, read and changed over a pool of connections."""
 
-    def __init__(self, schema: str, pool: Pool, lease: Lease) -> None:
+    def __init__(self, schema: str, pool: Pool, lease: Lease, pauses: Pauses) -> None:
+        self._pauses = pauses
         self._schema = schema
         self._pool = pool
         self._lease = lease
         self._raise = f"UPDATE {schema}.store SET generation = generation + 1"
+        self._open = f"SELECT 1 FROM {schema}.store WHERE {is_open('{}')} FOR UPDATE"
 
     # access keys
 
@@ -45,13 +55,13 @@ class Configuration:
     async def put_key(self, key: AccessKey) -> None:
         """Create or replace a key."""
         changed = await self._pool.change(
-            f"WITH raised AS ({self._raise} RETURNING generation)"
+            f"WITH raised AS ({self._raise} WHERE {is_open('$8')} RETURNING generation)"
             f" INSERT INTO {self._schema}.access_key ({rows.KEY})"
             " SELECT $1, $2, $3, $4, $5, $6::jsonb, $7 FROM raised"
             " ON CONFLICT (access_key_id) DO UPDATE SET secret_access_key = $2, name = $3, is_root = $4,"
             " may_create_buckets = $5, grants = $6::jsonb, created_ms = $7"
             " RETURNING (SELECT generation FROM raised)",
-            *rows.key_values(key),
+            *(*rows.key_values(key), self._pauses.holder),
         )
         await self._make_known(changed)
 
@@ -59,9 +69,11 @@ class Configuration:
         """Make `key` the root key unless there is one, and return the one that there is then."""
         id_, secret, name, _, may_create, grants, created_ms = rows.key_values(key)
         [(root, generation)] = await self._pool.read(  # again, it finds what it has made
-            f"SELECT root, generation FROM {self._schema}.root_claim($1, $2, $3, $4, $5::jsonb, $6)",
-            *(id_, secret, name, may_create, grants, created_ms),
+            f"SELECT root, generation FROM {self._schema}.root_claim($1, $2, $3, $4, $5::jsonb, $6, $7)",
+            *(id_, secret, name, may_create, grants, created_ms, self._pauses.holder),
         )
+        if root is None:
+            raise await self._pauses.refusal()
         if generation is not None:
             await self._lease.make_known(self._pool, generation)
         found = await self.key(root)
@@ -72,16 +84,18 @@ class Configuration:
         if not rows.is_text(access_key_id):
             return False
         changed = await self._pool.change(
-            f"WITH raised AS ({self._raise} RETURNING generation),"
+            f"WITH raised AS ({self._raise} WHERE {is_open('$2')} RETURNING generation),"
             f" gone AS (DELETE FROM {self._schema}.access_key WHERE access_key_id = $1"
             " AND EXISTS (SELECT 1 FROM raised) RETURNING 1)"
             " SELECT generation, (SELECT count(*) FROM gone) FROM raised",
-            access_key_id,
+            *(access_key_id, self._pauses.holder),
         )
         await self._make_known(changed)
         return bool(changed[0][1])
 
     async def _make_known(self, changed: list[Any]) -> None:
+        if not changed:
+            raise await self._pauses.refusal()
         await self._lease.make_known(self._pool, changed[0][0])
 
     # buckets
@@ -110,12 +124,12 @@ class Configuration:
         """Create an empty bucket and return its row with its new `id`. Raises BucketExists."""
         for _ in range(_ATTEMPTS):
             made = await self._pool.change(
-                f"WITH made AS (INSERT INTO {self._schema}.bucket ({rows.BUCKET})"
-                f" VALUES (nextval('{self._schema}.ids'), $1, $2, $3, $4, $5, $6)"
+                f"WITH open AS ({self._open.format('$7')}), made AS (INSERT INTO {self._schema}.bucket ({rows.BUCKET})"
+                f" SELECT nextval('{self._schema}.ids'), $1, $2, $3, $4, $5, $6 FROM open"
                 f" ON CONFLICT (name) DO NOTHING RETURNING {rows.BUCKET})"
                 f" {self._raise} WHERE EXISTS (SELECT 1 FROM made)"
                 f" RETURNING generation, {', '.join(f'(SELECT {one} FROM made)' for one in rows.BUCKET.split(', '))}",
-                *(bucket.name, bucket.created_ms, *rows.bucket_settings(bucket)),
+                *(bucket.name, bucket.created_ms, *rows.bucket_settings(bucket), self._pauses.holder),
             )
             if made:
                 # It takes nothing away: others may hear of it a little later, and look a bucket up that they miss.
@@ -124,6 +138,7 @@ class Configuration:
             existing = await self.bucket(bucket.name)
             if existing is not None:
                 raise BucketExists(existing)
+            await self._check_open()
         raise Unavailable(f"bucket {bucket.name!r} is made and deleted all the time")
 
     async def update_bucket(self, bucket: Bucket, *, was: Bucket | None = None) -> None:
@@ -131,16 +146,17 @@ class Configuration:
         if not rows.is_text(bucket.name):
             raise NoSuchBucket(bucket.name)
         changed = await self._pool.change(
-            f"WITH changed AS (UPDATE {self._schema}.bucket"
+            f"WITH open AS ({self._open.format('$12')}), changed AS (UPDATE {self._schema}.bucket"
             " SET owner = $3, is_public = $4, cors = $5, operator_cors = $6 WHERE id = $1 AND name = $2"
             " AND ($7 OR (owner = $8 AND is_public = $9 AND cors IS NOT DISTINCT FROM $10"
-            " AND operator_cors IS NOT DISTINCT FROM $11)) RETURNING 1)"
+            " AND operator_cors IS NOT DISTINCT FROM $11)) AND EXISTS (SELECT 1 FROM open) RETURNING 1)"
             f" {self._raise} WHERE EXISTS (SELECT 1 FROM changed) RETURNING generation",
             *(bucket.id, bucket.name, *rows.bucket_settings(bucket)),
-            *(was is None, *rows.bucket_settings(was or bucket)),
+            *(was is None, *rows.bucket_settings(was or bucket), self._pauses.holder),
         )
         if not changed:
             await self.check(bucket)
+            await self._check_open()
             raise BucketChanged(bucket.name)
         await self._make_known(changed)
 
@@ -149,13 +165,22 @@ class Configuration:
         if not rows.is_text(bucket.name):
             raise NoSuchBucket(bucket.name)
         [(outcome, generation)] = await self._pool.change(
-            f"SELECT outcome, generation FROM {self._schema}.bucket_delete($1, $2)", bucket.id, bucket.name
+            f"SELECT outcome, generation FROM {self._schema}.bucket_delete($1, $2, $3)",
+            *(bucket.id, bucket.name, self._pauses.holder),
         )
+        if outcome == PAUSED:
+            raise await self._pauses.refusal()
         if outcome == NOT_EMPTY:
             raise BucketNotEmpty(bucket.name)
         if outcome != DONE:
             raise NoSuchBucket(bucket.name)
         await self._lease.make_known(self._pool, generation)
+
+    async def _check_open(self) -> None:
+        """Raise Paused unless changes are taken now."""
+        pause = await self._pauses.now()
+        if (pause.holder if pause else "") != self._pauses.holder:
+            raise Paused(pause)
 
     async def check(self, bucket: Bucket) -> None:
         """Raise NoSuchBucket unless this very bucket exists."""

@@ -11,11 +11,14 @@ from anys3.store.blobs import Blobs
 from anys3.store.interface import (
     Committed,
     Corrupt,
+    Entries,
     Listing,
     Mutation,
     NoSuchUpload,
     Opened,
+    OpenedPart,
     Parts,
+    Pause,
     StoreError,
     UploadListing,
 )
@@ -28,6 +31,7 @@ from anys3.store.postgresql.lease import Lease
 from anys3.store.postgresql.listing import Listings
 from anys3.store.postgresql.mutations import Mutations, upload_id_bytes
 from anys3.store.postgresql.names import BlobNames
+from anys3.store.postgresql.pausing import Pauses
 from anys3.store.postgresql.reading import Sources
 from anys3.store.postgresql.side import Side
 
@@ -74,18 +78,27 @@ class PostgresqlStore:
         )
         self._names = BlobNames(name, self._side, self._side_pool, self._lease)
         self._janitor = Janitor(name, self._side_pool, self._lease, self._names, blobs, is_server=is_server)
-        self._configuration = Configuration(name, self._pool, self._lease)
-        self._mutations = Mutations(name, self._pool, self._names)
+        self._pauses = Pauses(name, self._pool)
+        self._configuration = Configuration(name, self._pool, self._lease, self._pauses)
+        self._mutations = Mutations(name, self._pool, self._names, self._pauses)
         self._listings = Listings(name, self._listing_pool)
         self._sources = Sources(name, self._pool, self._side, self._side_pool, blobs)
         place = f"FROM {name}.object WHERE bucket = $1 AND key = $2 AND newest = 0"
         self._entry_sql = f"SELECT {rows.ENTRY} {place}"
         self._open_sql = f"SELECT {rows.ENTRY}, content {place}"
         place = "WHERE bucket = $1 AND key = $2 AND upload_id = $3"
+        self._entries_sql = (
+            f"SELECT key, {rows.ENTRY} FROM {name}.object"
+            " WHERE bucket = $1 AND key > $2 AND newest = 0 ORDER BY key LIMIT $3"
+        )
         self._upload_sql = f"SELECT {rows.UPLOAD} FROM {name}.upload {place}"
         self._parts_sql = (
             f"SELECT {rows.PART} FROM {name}.part"
             f" WHERE owner = (SELECT owner FROM {name}.upload {place}) AND number > $4 ORDER BY number LIMIT $5"
+        )
+        self._part_sql = (
+            f"SELECT {rows.PART}, content FROM {name}.part"
+            f" WHERE owner = (SELECT owner FROM {name}.upload {place}) AND number = $4"
         )
 
     async def begin(self) -> None:
@@ -126,6 +139,20 @@ class PostgresqlStore:
     def generation(self) -> int:
         """Return the number of the configuration. Raises Unavailable."""
         return self._lease.generation()
+
+    # pauses
+
+    async def paused(self) -> Pause | None:
+        """Return the pause that is in force."""
+        return await self._pauses.now()
+
+    async def pause(self, reason: str, *, was: Pause | None = None, lasts_s: float | None = None) -> Pause:
+        """Refuse all changes, in every process, but those through this object. Raises PauseChanged."""
+        return await self._pauses.begin(reason, was, lasts_s)
+
+    async def resume(self, was: Pause) -> None:
+        """End that pause, whoever began it. Raises PauseChanged."""
+        await self._pauses.end(was)
 
     # configuration: keys and buckets
 
@@ -210,6 +237,13 @@ class PostgresqlStore:
             await self._configuration.check(bucket)
         return page
 
+    async def entries(self, bucket: Bucket, after: bytes, limit: int) -> Entries:
+        """Return the first `limit` keys after `after` with their rows. Raises NoSuchBucket."""
+        found = await self._pool.read(self._entries_sql, bucket.id, after, limit)
+        if not found:
+            await self._configuration.check(bucket)
+        return [(row[0], rows.entry(row, 1)) for row in found]
+
     async def commit(self, mutation: Mutation) -> Committed:
         """Apply a mutation; see Store.commit."""
         return await self._mutations.commit(mutation)
@@ -261,6 +295,29 @@ class PostgresqlStore:
         if not found and await self.upload(bucket, key, upload_id) is None:
             raise NoSuchUpload(upload_id)
         return [rows.part(row) for row in found]
+
+    async def open_part(self, bucket: Bucket, key: bytes, upload_id: str, number: int) -> OpenedPart | None:
+        """Return a part's row and bytes, None if there is no such part. Raises NoSuchUpload, Corrupt."""
+        reading = self._lease.read()
+        is_kept = False
+        try:
+            arguments = (bucket.id, key, upload_id_bytes(upload_id), number)
+            found = await self._pool.read(self._part_sql, *arguments)
+            if not found:
+                if await self.upload(bucket, key, upload_id) is None:
+                    raise NoSuchUpload(upload_id)
+                return None
+            part = rows.part(found[0])
+            kind, crc, blob, data = found[0][6:10]
+            if kind == rows.INLINE:
+                return OpenedPart(part, rows.verified(data, part.size, crc, f"part {number}"), None)
+            is_kept = True
+            return OpenedPart(part, None, self._sources.blob(reading, blob, part.size, (bucket.name, key)))
+        except Corrupt as error:
+            raise error.about(bucket.name, key) from None
+        finally:
+            if not is_kept:
+                reading.end()
 
     async def completed(self, bucket: Bucket, key: bytes, upload_id: str) -> tuple[Entry, Parts] | None:
         """Return the current entry and its parts if that upload made it, else None (CPL-13, CPL-18)."""

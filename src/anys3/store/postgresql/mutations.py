@@ -19,6 +19,7 @@ from anys3.store.interface import (
     NoSuchBucket,
     NoSuchUpload,
     PartChanged,
+    Paused,
     PutEntry,
     PutPart,
     PutUpload,
@@ -28,6 +29,7 @@ from anys3.store.postgresql import committing, rows
 from anys3.store.postgresql.committing import Lane, conditions, statement
 from anys3.store.postgresql.connections import Link, Pool, Unknown
 from anys3.store.postgresql.names import BlobNames
+from anys3.store.postgresql.pausing import Pauses
 
 _NOTHING = (False, False, None, None)
 _CONDITIONAL = (PutEntry, DeleteEntry, CompleteUpload)
@@ -37,7 +39,8 @@ _CONDITIONAL = (PutEntry, DeleteEntry, CompleteUpload)
 class Mutations:
     """Applies mutations."""
 
-    def __init__(self, schema: str, pool: Pool, names: BlobNames) -> None:
+    def __init__(self, schema: str, pool: Pool, names: BlobNames, pauses: Pauses) -> None:
+        self._pauses = pauses
         self._schema = schema
         self._pool = pool
         self._names = names
@@ -46,6 +49,12 @@ class Mutations:
 
     async def commit(self, mutation: Mutation) -> Committed:
         """Apply a mutation; see Store.commit."""
+        try:
+            return await self._commit(mutation)
+        except Paused:
+            raise await self._pauses.refusal() from None
+
+    async def _commit(self, mutation: Mutation) -> Committed:
         changes, expect = mutation.changes, mutation.expect
         if len(changes) == 1:
             found = conditions(expect, _key(changes[0])) if expect else _NOTHING
@@ -64,20 +73,21 @@ class Mutations:
         self, bucket: Bucket, change: Change, found: tuple[Any, ...], expect: tuple[Expectation, ...]
     ) -> Committed:
         name, arguments, content = call_of(bucket, change, found)
-        row = await self._lanes[name].call(arguments, content)
+        row = await self._lanes[name].call((*arguments, self._pauses.holder), content)
         if row[0] != committing.DONE:
             _refuse(row, bucket, change, expect)
         return Committed(row[1])
 
     async def _delete(self, mutation: Mutation) -> Committed:
         """Delete many keys in one round trip."""
-        calls = sorted(call_of(mutation.bucket, change, _NOTHING)[1] for change in set(mutation.changes))
-        if not calls:
+        keys = sorted(call_of(mutation.bucket, change, _NOTHING)[1] for change in set(mutation.changes))
+        if not keys:
             return await self._commit_together(mutation)
+        calls = [(*arguments, self._pauses.holder) for arguments in keys]
         sql = self._sql["object_delete"]
         found = await self._pool.attempt(lambda link: link.fetch_many(sql, calls), may_repeat=False)
         if found[0][0] != committing.DONE:
-            raise NoSuchBucket(mutation.bucket.name)
+            _refuse(found[0], mutation.bucket, mutation.changes[0], ())
         return Committed(max(row[1] for row in found))
 
     async def _commit_together(self, mutation: Mutation) -> Committed:
@@ -103,9 +113,9 @@ class Mutations:
             # Each key is locked before one of them is judged; in one order everywhere.
             locked: dict[bytes, Entry | None] = {}
             for key in sorted({expectation.key for expectation in mutation.expect}):
-                [row] = await link.fetch(self._sql["object_lock"], (bucket.id, key))
-                if row[0] == committing.NO_BUCKET:
-                    raise NoSuchBucket(bucket.name)
+                [row] = await link.fetch(self._sql["object_lock"], (bucket.id, key, self._pauses.holder))
+                if row[0] in (committing.NO_BUCKET, committing.PAUSED):
+                    _refuse(row, bucket, mutation.changes[0], ())
                 locked[key] = _current(row)
             for expectation in mutation.expect:
                 if committing.first_failed((expectation,), locked[expectation.key]) is not None:
@@ -113,7 +123,7 @@ class Mutations:
             sequence = 0
             for change in mutation.changes:
                 name, arguments, _ = call_of(bucket, change, _NOTHING)
-                [row] = await link.fetch(self._sql[name], arguments)
+                [row] = await link.fetch(self._sql[name], (*arguments, self._pauses.holder))
                 if row[0] != committing.DONE:
                     _refuse(row, bucket, change, ())
                 sequence = max(sequence, row[1])
@@ -178,6 +188,8 @@ def _refuse(row: Any, bucket: Bucket, change: Change, expect: tuple[Expectation,
     outcome = row[0]
     if outcome == committing.NO_BUCKET:
         raise NoSuchBucket(bucket.name)
+    if outcome == committing.PAUSED:
+        raise Paused(None)
     if outcome == committing.FAILED:
         current = _current(row)
         failed = committing.first_failed(expect, current)

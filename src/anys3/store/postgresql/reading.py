@@ -64,7 +64,11 @@ class Sources:
             pieces = partial(self._pieces, reference.owner)
             return Source(reading, self._blobs, pieces, partial(self.parts, reference.owner), owner)
         assert reference.blob is not None
-        whole = Piece(0, entry.size, reference.blob)
+        return self.blob(reading, reference.blob, entry.size, owner)
+
+    def blob(self, reading: Reading, name: str, size: int, owner: tuple[str, bytes]) -> Source:
+        """Return the source of the bytes of one blob, which ends the reading."""
+        whole = Piece(0, size, name)
         return Source(reading, self._blobs, lambda *_: iter((whole,)), _no_parts, owner)
 
     async def parts(self, owner: int | None) -> Sequence[Part]:

@@ -14,7 +14,7 @@ from anys3.store.interface import Unavailable
 from anys3.store.postgresql.connections import judge
 from anys3.store.starting import NewerFormat, NotAStore
 
-FORMAT = 1
+FORMAT = 2
 _ATTEMPTS = 20
 _MEANWHILE = (
     asyncpg.DuplicateSchemaError,

@@ -2,15 +2,53 @@
 --
 -- Each checks everything before it changes anything, and tells what it found by `outcome` instead of raising, so that
 -- many can share a transaction: 0 done, 1 no such bucket, 2 an expectation failed (`was` is the row), 3 no such
--- upload, 4 a part was changed, 5 the blob's name was given up, 6 there is no content to keep.
+-- upload, 4 a part was changed, 5 the blob's name was given up, 6 there is no content to keep, 8 the store is paused.
 -- The bucket's row is locked against its deletion, then the key's. The sequence is drawn while the key is locked.
+
+-- Whether others than this holder have paused the store. To be asked by a statement of its own, after the bucket's row
+-- or the store's was locked (see pausing.py): so it is no STABLE function, and sees what was committed until then.
+CREATE OR REPLACE FUNCTION {schema}.is_paused(p_holder text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    holder text;
+BEGIN
+    SELECT CASE WHEN s.pause_ends_ms <= extract(epoch FROM clock_timestamp()) * 1000 THEN '' ELSE s.pause_holder END
+        INTO holder FROM {schema}.store s;
+    RETURN holder <> p_holder;
+END $$;
+
+-- Puts one pause in the place of another, each known by its holder ('' is none). The store's row is locked, so no bucket
+-- is made; then all buckets, so whatever is being committed has ended. Tells the pause that is in force then.
+CREATE OR REPLACE FUNCTION {schema}.store_pause(
+    p_was text, p_reason text, p_holder text, p_lasts_ms bigint,
+    OUT is_done boolean, OUT reason text, OUT holder text, OUT ends_ms bigint
+) LANGUAGE plpgsql AS $$
+DECLARE
+    now_ms bigint := extract(epoch FROM clock_timestamp()) * 1000;
+BEGIN
+    SELECT s.pause_reason, s.pause_holder, s.pause_ends_ms INTO reason, holder, ends_ms
+        FROM {schema}.store s FOR UPDATE;
+    IF ends_ms <= now_ms THEN
+        holder := '';
+    END IF;
+    is_done := holder = p_was;
+    IF NOT is_done THEN
+        RETURN;
+    END IF;
+    IF p_holder <> '' THEN
+        PERFORM 1 FROM {schema}.bucket b ORDER BY b.id FOR UPDATE;
+    END IF;
+    reason := p_reason;
+    holder := p_holder;
+    ends_ms := now_ms + p_lasts_ms;
+    UPDATE {schema}.store SET pause_reason = p_reason, pause_holder = p_holder, pause_ends_ms = now_ms + p_lasts_ms;
+END $$;
 
 CREATE OR REPLACE FUNCTION {schema}.object_put(
     p_bucket bigint, p_key bytea,
     p_absent boolean, p_present boolean, p_matches text, p_unchanged bigint,
     p_size bigint, p_modified_ms bigint, p_etag text, p_headers bytea, p_stored_length integer, p_listing bytea,
     p_checksum text, p_tags text, p_part_count integer, p_upload_id bytea,
-    p_kind integer, p_crc bigint, p_blob text, p_owner bigint, p_content bytea,
+    p_kind integer, p_crc bigint, p_blob text, p_owner bigint, p_content bytea, p_holder text,
     OUT outcome integer, OUT committed bigint, OUT was {schema}.object
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -20,6 +58,10 @@ BEGIN
     PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
         outcome := 1;
+        RETURN;
+    END IF;
+    IF {schema}.is_paused(p_holder) THEN
+        outcome := 8;
         RETURN;
     END IF;
     IF p_blob IS NOT NULL THEN
@@ -89,7 +131,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION {schema}.object_delete(
     p_bucket bigint, p_key bytea,
-    p_absent boolean, p_present boolean, p_matches text, p_unchanged bigint,
+    p_absent boolean, p_present boolean, p_matches text, p_unchanged bigint, p_holder text,
     OUT outcome integer, OUT committed bigint, OUT was {schema}.object
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -98,6 +140,10 @@ BEGIN
     PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
         outcome := 1;
+        RETURN;
+    END IF;
+    IF {schema}.is_paused(p_holder) THEN
+        outcome := 8;
         RETURN;
     END IF;
     SELECT o.* INTO was FROM {schema}.object o
@@ -132,13 +178,17 @@ $$;
 -- Lock a key, present or not, until the transaction ends, and tell its row. Rows of sequence 0 that are left are to
 -- be deleted by the same transaction.
 CREATE OR REPLACE FUNCTION {schema}.object_lock(
-    p_bucket bigint, p_key bytea, OUT outcome integer, OUT committed bigint, OUT was {schema}.object
+    p_bucket bigint, p_key bytea, p_holder text, OUT outcome integer, OUT committed bigint, OUT was {schema}.object
 ) LANGUAGE plpgsql AS $$
 BEGIN
     committed := 0;
     PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
         outcome := 1;
+        RETURN;
+    END IF;
+    IF {schema}.is_paused(p_holder) THEN
+        outcome := 8;
         RETURN;
     END IF;
     outcome := 2;
@@ -158,7 +208,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION {schema}.upload_put(
     p_bucket bigint, p_key bytea, p_upload_id bytea, p_initiated_ms bigint, p_stored bytea, p_tags text,
-    p_checksum_algorithm text, p_checksum_type text, p_access_key_id text, p_entry_sequence bigint,
+    p_checksum_algorithm text, p_checksum_type text, p_access_key_id text, p_entry_sequence bigint, p_holder text,
     OUT outcome integer, OUT committed bigint
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -167,6 +217,10 @@ BEGIN
     PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
         outcome := 1;
+        RETURN;
+    END IF;
+    IF {schema}.is_paused(p_holder) THEN
+        outcome := 8;
         RETURN;
     END IF;
     DELETE FROM {schema}.upload WHERE bucket = p_bucket AND key = p_key AND upload_id = p_upload_id
@@ -187,7 +241,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION {schema}.part_put(
     p_bucket bigint, p_key bytea, p_upload_id bytea, p_number integer, p_size bigint, p_etag text,
-    p_modified_ms bigint, p_checksum text, p_kind integer, p_crc bigint, p_blob text, p_content bytea,
+    p_modified_ms bigint, p_checksum text, p_kind integer, p_crc bigint, p_blob text, p_content bytea, p_holder text,
     OUT outcome integer, OUT committed bigint
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -198,6 +252,10 @@ BEGIN
     PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
         outcome := 1;
+        RETURN;
+    END IF;
+    IF {schema}.is_paused(p_holder) THEN
+        outcome := 8;
         RETURN;
     END IF;
     SELECT u.owner INTO p_owner FROM {schema}.upload u
@@ -246,7 +304,7 @@ CREATE OR REPLACE FUNCTION {schema}.upload_complete(
     p_absent boolean, p_present boolean, p_matches text, p_unchanged bigint,
     p_size bigint, p_modified_ms bigint, p_etag text, p_headers bytea, p_stored_length integer, p_listing bytea,
     p_checksum text, p_tags text, p_part_count integer, p_upload_id bytea,
-    p_numbers integer[], p_sequences bigint[],
+    p_numbers integer[], p_sequences bigint[], p_holder text,
     OUT outcome integer, OUT committed bigint, OUT was {schema}.object
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -257,6 +315,10 @@ BEGIN
     PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
         outcome := 1;
+        RETURN;
+    END IF;
+    IF {schema}.is_paused(p_holder) THEN
+        outcome := 8;
         RETURN;
     END IF;
     SELECT u.owner INTO p_owner FROM {schema}.upload u
@@ -275,7 +337,7 @@ BEGIN
     END IF;
     SELECT * INTO published FROM {schema}.object_put(
         p_bucket, p_key, p_absent, p_present, p_matches, p_unchanged, p_size, p_modified_ms, p_etag, p_headers,
-        p_stored_length, p_listing, p_checksum, p_tags, p_part_count, p_upload_id, 3, 0, NULL, p_owner, NULL
+        p_stored_length, p_listing, p_checksum, p_tags, p_part_count, p_upload_id, 3, 0, NULL, p_owner, NULL, p_holder
     );
     outcome := published.outcome;
     committed := published.committed;
@@ -295,7 +357,7 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION {schema}.upload_abort(
-    p_bucket bigint, p_key bytea, p_upload_id bytea, OUT outcome integer, OUT committed bigint
+    p_bucket bigint, p_key bytea, p_upload_id bytea, p_holder text, OUT outcome integer, OUT committed bigint
 ) LANGUAGE plpgsql AS $$
 DECLARE
     p_owner bigint;
@@ -303,6 +365,10 @@ BEGIN
     PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
         outcome := 1;
+        RETURN;
+    END IF;
+    IF {schema}.is_paused(p_holder) THEN
+        outcome := 8;
         RETURN;
     END IF;
     DELETE FROM {schema}.upload WHERE bucket = p_bucket AND key = p_key AND upload_id = p_upload_id
@@ -316,11 +382,17 @@ BEGIN
     outcome := 0;
 END $$;
 
--- Outcomes: 0 done, 1 no such bucket, 7 not empty.
+-- Outcomes: 0 done, 1 no such bucket, 7 not empty, 8 the store is paused.
 CREATE OR REPLACE FUNCTION {schema}.bucket_delete(
-    p_bucket bigint, p_name text, OUT outcome integer, OUT generation bigint
+    p_bucket bigint, p_name text, p_holder text, OUT outcome integer, OUT generation bigint
 ) LANGUAGE plpgsql AS $$
 BEGIN
+    -- Its row before all others, as everything that changes the configuration does: two of them can't cross.
+    PERFORM 1 FROM {schema}.store s FOR UPDATE;
+    IF {schema}.is_paused(p_holder) THEN
+        outcome := 8;
+        RETURN;
+    END IF;
     PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket AND b.name = p_name FOR UPDATE;
     IF NOT FOUND THEN
         outcome := 1;
@@ -335,21 +407,21 @@ BEGIN
         SELECT nextval('{schema}.ids'), u.owner FROM {schema}.upload u WHERE u.bucket = p_bucket;
     DELETE FROM {schema}.upload WHERE bucket = p_bucket;
     DELETE FROM {schema}.bucket WHERE id = p_bucket;
-    -- Its row before the keys', as everything that changes the configuration does: two of them can't cross.
     UPDATE {schema}.store s SET generation = s.generation + 1 RETURNING s.generation INTO generation;
     UPDATE {schema}.access_key SET grants = grants - p_name WHERE grants ? p_name;
     outcome := 0;
 END $$;
 
--- Makes the key the root key unless there is one; tells the one that there is then, and the generation if it is new.
+-- Makes the key the root key unless there is one; tells the one that there is then, and the generation if it is new. In
+-- a paused store none is made: NULL.
 CREATE OR REPLACE FUNCTION {schema}.root_claim(
-    p_id text, p_secret text, p_name text, p_may_create boolean, p_grants jsonb, p_created_ms bigint,
+    p_id text, p_secret text, p_name text, p_may_create boolean, p_grants jsonb, p_created_ms bigint, p_holder text,
     OUT root text, OUT generation bigint
 ) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM 1 FROM {schema}.store s FOR UPDATE;
     SELECT k.access_key_id INTO root FROM {schema}.access_key k WHERE k.is_root ORDER BY 1 LIMIT 1;
-    IF FOUND THEN
+    IF FOUND OR {schema}.is_paused(p_holder) THEN
         RETURN;
     END IF;
     INSERT INTO {schema}.access_key VALUES (p_id, p_secret, p_name, true, p_may_create, p_grants, p_created_ms)
