@@ -211,6 +211,22 @@ def test_a_table_full_of_dead_rows_is_told(
     assert (finding.level, "vacuumed" in finding.found) == ("warning", True)
 
 
+@pytest.mark.parametrize("lasts_s", [None, 3600.0])
+def test_a_pause_that_is_in_force_is_told(
+    postgresql: Database, tmp_path: Path, lasts_s: float | None
+) -> None:
+    dsn = postgresql.new_database()
+
+    async def pause() -> None:
+        store = await open_store(dsn, open_blobs(f"file:{tmp_path / 'blobs'}"))
+        await store.pause("it is being moved", lasts_s=lasts_s)
+        await store.close()
+
+    asyncio.run(pause())
+    finding = worst(examine(dsn, clock))["pause"]
+    assert (finding.level, "it is being moved" in finding.found) == ("warning", True)
+
+
 def test_a_backlog_is_told(postgresql: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examining_tables, "_MANY_ROWS", 3)
     dsn = postgresql.new_database()

@@ -94,11 +94,13 @@ examples:
   anys3 doctor                              the store in ./data
   anys3 doctor data --json                  for a monitor: every finding with its id and level
   anys3 doctor data --tls-cert fullchain.pem
+  anys3 doctor --index postgresql://anys3@db1,db2,db3/anys3 --blobs rados://anys3?id=anys3
+                                            what other machines keep for the servers (ANYS3_INDEX, ANYS3_BLOBS)
   anys3 doctor https://s3.example.com       reached, certificate, clock, and who the credentials are
   anys3 doctor http://127.0.0.1:9000 --profile local
 
 Levels: ok, note (worth knowing), warning (will be a problem), problem (is one). The exit code is 13 from a
-warning on. Nothing is changed; a file is written and synced in DIR to see how long that takes, and removed.
+warning on. Nothing is changed; a file in DIR, or a small blob, is written and removed to see how long that takes.
 """
 
 SPEC_EXAMPLES = """\
@@ -343,7 +345,7 @@ def _add_doctor(commands: Any) -> None:
     parser = _command(
         commands,
         "doctor",
-        "examine a store's directory or an endpoint, and say what to do",
+        "examine a store, its engines or an endpoint, and say what to do",
         "anys3 doctor [DIR | URL] [OPTIONS]",
         DOCTOR_EXAMPLES,
     )
@@ -353,6 +355,8 @@ def _add_doctor(commands: Any) -> None:
         metavar="DIR|URL",
         help="a store's directory (default: ANYS3_DIR, else ./data), or http://... or https://...",
     )
+    parser.add_argument("--index", metavar="URL", help="examine the database of an index (or ANYS3_INDEX)")
+    parser.add_argument("--blobs", metavar="URL", help="examine what keeps large contents (or ANYS3_BLOBS)")
     parser.add_argument(
         "--tls-cert", type=Path, metavar="FILE", help="DIR: also examine this certificate chain, PEM"
     )

@@ -1,9 +1,10 @@
-"""`anys3 doctor`: examines a store's directory or an endpoint, and says what to do."""
+"""`anys3 doctor`: examines a store's directory, its engines or an endpoint, and says what to do."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,22 +14,29 @@ from anys3.server.config import DEFAULT_DIRECTORY
 from anys3.server.findings import LEVELS, Finding, as_json
 from anys3.server.locations import refusing, require_store
 from anys3.server.refusals import Exit, Refusal
-from anys3.store.opening import Location
+from anys3.store.opening import Location, check_blobs, check_index, examine
+from anys3.store.urls import redact
 
 TIMEOUT_S = 10.0
 
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Examine, and return 0, or 13 if a finding is a warning or a problem. Raises Refusal."""
+    location = _location(arguments, environment)
     what: str = arguments.what or environment.get("ANYS3_DIR") or DEFAULT_DIRECTORY
     is_endpoint = "://" in what
+    looked_at = [_of_engines(location)] if location.is_remote else []
+    if is_endpoint:
+        looked_at = [_of_url(what, arguments, environment)]
+    elif not arguments.what and (location.index or arguments.blobs):
+        what = redact(location.index or location.blobs)
+    else:
+        looked_at.insert(0, _of_directory(Path(what), arguments))
     findings = []
-    for finding in (
-        _of_url(what, arguments, environment) if is_endpoint else _of_directory(Path(what), arguments)
-    ):
+    for finding in itertools.chain.from_iterable(looked_at):
         findings.append(finding)
         if not arguments.json:
-            _show(finding)
+            _show(finding, 20 if location.is_remote else 13)
     worst = max((finding.level for finding in findings), key=LEVELS.index, default="ok")
     if arguments.json:
         output.result_json({"what": what, "worst": worst, "findings": [as_json(one) for one in findings]})
@@ -40,10 +48,26 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     return Exit.UNHEALTHY if any(finding.is_bad for finding in findings) else Exit.OK
 
 
-def _show(finding: Finding) -> None:
-    output.result(f"{finding.level:<8} {finding.id:<13} {finding.found}")
+def _location(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Location:
+    """Return the engines: --index and --blobs, else ANYS3_INDEX and ANYS3_BLOBS unless something else was named."""
+    is_named = bool(arguments.what or arguments.index or arguments.blobs)
+    index = arguments.index or ("" if is_named else environment.get("ANYS3_INDEX", ""))
+    blobs = arguments.blobs or ("" if is_named else environment.get("ANYS3_BLOBS", ""))
+    try:
+        return Location(index=index and check_index(index), blobs=blobs and check_blobs(blobs))
+    except ValueError as error:
+        raise Refusal(Exit.USAGE, str(error)) from None
+
+
+def _show(finding: Finding, width: int) -> None:
+    output.result(f"{finding.level:<8} {finding.id:<{width}} {finding.found}")
     if finding.advice:
-        output.result(f"{'':<8} {'':<13} -> {finding.advice}")
+        output.result(f"{'':<8} {'':<{width}} -> {finding.advice}")
+
+
+def _of_engines(location: Location) -> Iterator[Finding]:
+    with refusing(location):
+        yield from examine(location, lambda: time.time_ns() / 1e9)
 
 
 def _of_directory(directory: Path, arguments: argparse.Namespace) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from anys3.store.urls import redact, redact_in, scheme_of
 
 if TYPE_CHECKING:
     from anys3.store.blobs import Blobs
+    from anys3.store.findings import Finding
     from anys3.store.interface import Store
 
 _INDEXES = {"postgresql": "anys3.store.postgresql", "postgres": "anys3.store.postgresql"}
@@ -247,6 +248,20 @@ def _unreachable(url: str, error: Unavailable) -> Unreachable:
         f"the blobs at {redact(url)} can't be used: {redact_in(str(error), url)}; expected a place where blobs can be"
         " written, read and removed: look there, then start again"
     )
+
+
+def examine(location: Location, clock: Callable[[], float]) -> Iterator[Finding]:
+    """Yield what there is to say of the engines on other machines that a store lies on, as it is found. Blocks.
+
+    `clock` gives the seconds of this machine. Raises Unsuitable, EngineMissing.
+    """
+    for part, url, packages in (("index", location.index, _INDEXES), ("blobs", location.blobs, _BLOBS)):
+        if url:
+            with _loading(url, location):
+                package = import_module(f"{packages[scheme_of(url)]}.examining")
+                for found in package.examine(url, clock):
+                    id_ = found.id if found.id == part else f"{part}-{found.id}"
+                    yield replace(found, id=id_, found=redact_in(found.found, url))
 
 
 @contextlib.contextmanager

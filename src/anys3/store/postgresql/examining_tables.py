@@ -26,7 +26,7 @@ async def of_store(connection: Any, schema: str) -> Iterator[Finding]:
     found = [await of_format(connection, schema)]
     if found[0].is_bad:
         return iter(found)
-    for look in (of_servers, of_rows, of_backlog):
+    for look in (of_pause, of_servers, of_rows, of_backlog):
         found += await look(connection)
     return iter(found)
 
@@ -45,6 +45,28 @@ async def of_format(connection: Any, schema: str) -> Finding:
             "the first start of this version brings it there; older ones can't be started then",
         )
     return Finding("store", "ok", told)
+
+
+async def of_pause(connection: Any) -> Iterator[Finding]:
+    """Tell whether the store takes changes."""
+    row = await connection.fetchrow(
+        "SELECT pause_reason, to_timestamp(pause_ends_ms / 1000) AS ends FROM store WHERE pause_holder <> ''"
+        " AND (pause_ends_ms IS NULL OR pause_ends_ms > extract(epoch FROM clock_timestamp()) * 1000)"
+    )
+    if row is None:
+        return iter(())
+    until = f"until {row['ends'].isoformat(' ', 'seconds')}" if row["ends"] else "until somebody ends that"
+    told = f"all changes are refused {until}: {row['pause_reason']}"
+    return iter(
+        [
+            Finding(
+                "pause",
+                "warning",
+                told,
+                "if no `anys3 store copy` runs: run the same one again, which goes on",
+            )
+        ]
+    )
 
 
 async def count_servers(connection: Any) -> int:
