@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from anys3.server.driving import Driver
 from anys3.store.files import open_blobs
 from anys3.store.postgresql import open_store
 from tests.engines.postgresql import Database
@@ -54,3 +56,22 @@ class TestPostgresql(Suite, PausingSuite):
             asyncio.run(body())
 
         return run_on_two
+
+    def test_more_handlers_than_connections_are_served_and_none_needs_to_be_a_task(self, run):
+        async def test(store):
+            loop = asyncio.get_running_loop()
+            done = [loop.create_future() for _ in range(40)]
+
+            def end(future, result, error):
+                future.set_result(result) if error is None else future.set_exception(error)
+
+            def begin(future):
+                handler = store.buckets()
+                Driver(handler, handler.send(None), partial(end, future), loop)
+
+            for future in done:
+                loop.call_soon(begin, future)
+            async with asyncio.timeout(60):
+                assert await asyncio.gather(*done) == [[]] * len(done)
+
+        run(test)

@@ -237,18 +237,24 @@ class Pool:
             if not link.raw.is_closed():
                 return link
             self._drop(link)
-        waiter: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Link] = loop.create_future()
         self._waiting.append(waiter)
         self._connect_more()
+        # asyncio.timeout wants a task, and the server's handlers are none.
+        timer = loop.call_later(max(limit - monotonic(), 0), self._end_waiting, waiter)
         try:
-            async with asyncio.timeout_at(asyncio.get_running_loop().time() + max(limit - monotonic(), 0)):
-                return await waiter
-        except TimeoutError:
-            raise Unavailable(self._reason) from None
+            return await waiter
         except BaseException:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.give_back(waiter.result())
             raise
+        finally:
+            timer.cancel()
+
+    def _end_waiting(self, waiter: asyncio.Future[Link]) -> None:
+        if not waiter.done():
+            waiter.set_exception(Unavailable(self._reason))
 
     def give_back(self, link: Link, *, is_lost: bool = False) -> None:
         """Let others have a connection, or drop it."""
