@@ -65,6 +65,8 @@ mon_osd_reporter_subtree_level = osd
 osd_data = {directory}/osd.$id
 log_file = {directory}/osd.$id.log
 osd_recovery_delay_start = 0
+# Else a stopped one ends at once, and memstore loses what it has.
+osd_fast_shutdown = false
 osd_class_load_list = *
 osd_class_default_list = *
 memstore_device_bytes = {device_bytes}
