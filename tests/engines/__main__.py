@@ -16,6 +16,7 @@ from tests.engines import ceph, patroni, postgresql
 from tests.engines.network import Network
 
 EXAMPLES = """\
+examples:
   python -m tests.engines postgresql --replicas 2
   python -m tests.engines ceph --store bluestore --keep
   python -m tests.engines patroni
@@ -95,9 +96,10 @@ def main(arguments: list[str]) -> int:
     _, start, missing = ENGINES[options.engine]
     reason = missing()
     if reason is not None:
-        print(f"{reason}: run .ci/install-engines", file=sys.stderr)
+        print(reason, file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell has its background commands ignore the first
+        signal.signal(number, signal.default_int_handler)
     directory = Path(tempfile.mkdtemp(prefix=f"{options.engine}-"))
     started = time.monotonic()
     try:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.engines.daemon import WAIT_S, Daemon, EngineFailed, program, run, wait_until
+from tests.engines.daemon import WAIT_S, Daemon, EngineFailed, not_installed, program, run, wait_until
 from tests.engines.hosts import LOOPBACK, Host
 from tests.engines.rados_commands import LIBRARY, Commands
 
@@ -83,14 +83,11 @@ admin_socket =
 
 def missing() -> str | None:
     """Return why it can't be started here."""
-    absent = [name for name in PROGRAMS if program(name) is None]
-    if absent:
-        return f"Ceph's {', '.join(absent)} are not installed"
     try:
         ctypes.CDLL(LIBRARY)
     except OSError:
-        return f"{LIBRARY} is not installed"
-    return None
+        return f"{LIBRARY}: not installed (run .ci/install-engines)"
+    return not_installed(*PROGRAMS)
 
 
 class Cluster:

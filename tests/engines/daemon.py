@@ -158,3 +158,9 @@ def tail(log: Path) -> str:
 def program(name: str, *directories: str) -> str | None:
     """Return the path of a program of an engine, or None."""
     return shutil.which(name, path=os.pathsep.join((*directories, environment()["PATH"])))
+
+
+def not_installed(*names: str) -> str | None:
+    """Return which of the programs are not here and how to get them, or None if all are."""
+    absent = [name for name in names if program(name) is None]
+    return f"{', '.join(absent)}: not installed (run .ci/install-engines)" if absent else None

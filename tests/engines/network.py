@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.engines.daemon import Daemon, EngineFailed, program, run
+from tests.engines.daemon import Daemon, EngineFailed, not_installed, program, run
 
 CLONE_NEWNET = 0x40000000
 PROGRAMS = ("ip", "unshare", "nsenter")
@@ -21,12 +21,11 @@ PROGRAMS = ("ip", "unshare", "nsenter")
 
 def missing() -> str | None:
     """Return why it can't be made here."""
-    absent = [name for name in PROGRAMS if program(name) is None]
-    if absent:
-        return f"{', '.join(absent)} are not installed"
-    if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode != 0:
-        return "network namespaces need root"
-    return None
+    absent = not_installed(*PROGRAMS)
+    if absent is not None:
+        return absent
+    tried = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False)
+    return None if tried.returncode == 0 else "network namespaces need root"
 
 
 class Namespace:

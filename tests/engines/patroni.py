@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.engines import network, postgresql
-from tests.engines.daemon import WAIT_S, Daemon, EngineFailed, give, program, wait_until
+from tests.engines.daemon import WAIT_S, Daemon, EngineFailed, give, not_installed, program, wait_until
 from tests.engines.hosts import Host
 from tests.engines.network import NetworkHost
 from tests.engines.postgresql import USER, Database
@@ -28,10 +28,7 @@ SETTINGS = {
 
 def missing() -> str | None:
     """Return why it can't be started here."""
-    absent = [name for name in ("patroni", "etcd") if program(name) is None]
-    if absent:
-        return f"{' and '.join(absent)} are not installed"
-    return postgresql.missing() or network.missing()
+    return not_installed("patroni", "etcd") or postgresql.missing() or network.missing()
 
 
 class Node:

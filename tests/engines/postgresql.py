@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,7 +39,7 @@ _numbers = itertools.count(1)
 def missing() -> str | None:
     """Return why it can't be started here."""
     if program_path("initdb") is None or program_path("psql") is None:
-        return "PostgreSQL's initdb and psql are not installed"
+        return "PostgreSQL's initdb and psql: not installed (run .ci/install-engines)"
     return None
 
 
@@ -58,6 +59,15 @@ class Database:
         """Run statements and return their rows, without headings and alignment."""
         options = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", dsn or self.dsn)
         return run([str(program_path("psql")), *options], self._host, text=sql).strip()
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Lend the DSN of an empty database, and drop it with its 7 MB."""
+        dsn = self.new_database()
+        try:
+            yield dsn
+        finally:
+            self.psql(f"DROP DATABASE {urlsplit(dsn).path[1:]} WITH (FORCE)")
 
     def new_database(self) -> str:
         """Make an empty database and return its DSN: what one test does, no other sees."""

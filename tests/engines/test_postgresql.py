@@ -37,7 +37,7 @@ def test_what_a_killed_primary_has_acknowledged_is_there_again(tmp_path: Path) -
 
 
 def test_a_commit_waits_for_one_of_two_replicas(tmp_path: Path) -> None:
-    with Postgresql(tmp_path / "pg", replicas=2) as engine, ThreadPoolExecutor() as threads:
+    with Postgresql(tmp_path / "pg", replicas=2, is_durable=False) as engine, ThreadPoolExecutor() as threads:
         engine.psql("CREATE TABLE t (i int)")
         first, second = engine.replicas
         first.kill()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.engines.ceph import Cluster
+from tests.engines.daemon import EngineFailed
 from tests.engines.postgresql import Database
 
 
 def test_databases_of_the_shared_postgresql_are_empty_and_apart(postgresql: Database) -> None:
-    one, other = postgresql.new_database(), postgresql.new_database()
-    postgresql.psql("CREATE TABLE t (i int); INSERT INTO t VALUES (7)", one)
-    assert postgresql.psql("SELECT i FROM t", one) == "7"
-    assert postgresql.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", other) == "0"
+    with postgresql.database() as one, postgresql.database() as other:
+        postgresql.psql("CREATE TABLE t (i int); INSERT INTO t VALUES (7)", one)
+        assert postgresql.psql("SELECT i FROM t", one) == "7"
+        assert postgresql.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", other) == "0"
+    with pytest.raises(EngineFailed, match="does not exist"):
+        postgresql.psql("SELECT 1", one)
 
 
 def test_the_shared_ceph_has_a_replicated_and_an_erasure_coded_pool(ceph: Cluster) -> None:
