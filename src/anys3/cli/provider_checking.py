@@ -14,8 +14,11 @@ from anys3.conformance.ground import Identity, Limits
 from anys3.conformance.outcomes import Outcome
 from anys3.conformance.report import Report
 from anys3.conformance.session import CannotBegin, Session, Wishes, new_run_id
+from anys3.server.locations import refusing
 from anys3.server.refusals import Exit, Refusal
 from anys3.spec import catalogue
+from anys3.store import opening
+from anys3.store.opening import Location
 from anys3.store.provider import Provider
 
 NEEDED = ("PutObject", "GetObject", "HeadObject", "DeleteObjects", "ListObjectsV2")
@@ -25,13 +28,22 @@ USED = ("CreateMultipartUpload", "CompleteMultipartUpload", "AbortMultipartUploa
 _LIMITS = Limits(requests=500, seconds=60.0)
 
 
+def run(location: Location, environment: Mapping[str, str]) -> None:
+    """Check the provider of a store's blobs, if one keeps them. Raises Refusal."""
+    with refusing(location):
+        location.check()
+        provider = opening.provider_of(location.blobs) if location.blobs else None
+    if provider is not None:
+        check(provider, environment)
+
+
 def check(provider: Provider, environment: Mapping[str, str]) -> None:
     """Say in one line that the provider does what blobs need. Raises Refusal: it does not."""
     where = f"s3://{provider.bucket}/{provider.prefix} at {provider.dialer.endpoint.url}"
     try:
         report = _run(provider, environment)
     except CannotBegin as error:
-        raise Refusal(Exit.ADDRESS, f"the blobs can't be kept in {where}: {error}") from None
+        raise Refusal(Exit.UNREACHABLE, f"the blobs can't be kept in {where}: {error}") from None
     is_whole = not any(
         result.outcome is Outcome.ABSENT for result in report.results if result.operation in USED
     )
@@ -43,7 +55,7 @@ def check(provider: Provider, environment: Mapping[str, str]) -> None:
     if wrong:
         first = wrong[0]
         raise Refusal(
-            Exit.ADDRESS,
+            Exit.UNREACHABLE,
             f"the blobs can't be kept in {where}: {len(wrong)} of {len(report.results)} quick checks did not pass,"
             f" first {first.check}, {first.outcome}: {first.sentence}; `anys3 check {provider.dialer.endpoint.url}"
             f" --tier 1 --bucket {provider.bucket}` says more, check=no in the URL leaves this out",

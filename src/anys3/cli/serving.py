@@ -20,6 +20,10 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     settings = config.load(flags, environment, arguments.config)
     # The log is for people who operate: stderr, with the request ids that clients see in error answers.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    if settings.blobs:
+        from anys3.cli import provider_checking
+
+        provider_checking.run(settings.location, environment)
 
     def show(started: banner.Started) -> None:
         output.result(banner.render(started, is_terminal=sys.stdout.isatty(), version=anys3.__version__))

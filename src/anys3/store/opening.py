@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from anys3.store.blobs import Blobs
     from anys3.store.findings import Finding
     from anys3.store.interface import Store
+    from anys3.store.provider import Provider
 
 _INDEXES = {"postgresql": "anys3.store.postgresql", "postgres": "anys3.store.postgresql"}
 """By the scheme of a URL: the package with `open_store`."""
@@ -234,6 +235,20 @@ def open_blobs(url: str) -> Blobs:
         except Unavailable as error:
             raise _unreachable(url, error) from None
     return blobs
+
+
+def provider_of(url: str) -> Provider | None:
+    """Return the S3 provider that keeps the blobs, which is to be checked for conformance; None where none is.
+
+    Blobs can be written, read and removed there. Blocks. Raises Unsuitable, Unreachable.
+    """
+    with _loading(url, Location(blobs=url)):
+        find = getattr(import_module(_BLOBS[scheme_of(url)]), "provider_of", lambda _: None)
+        provider: Provider | None = find(url)
+    if provider is not None:
+        with contextlib.closing(open_blobs(url)) as blobs:
+            _check_now(blobs, url)
+    return provider
 
 
 def _check_now(blobs: Blobs, url: str) -> None:
