@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from anys3.store.interface import Corrupt, Unavailable
 
@@ -67,6 +67,18 @@ class Blobs(Protocol):
 
     def close(self) -> None:
         """Let go of connections. Idempotent."""
+
+
+class NoBlobs:
+    """What stands for an engine in a process that needs none: everything but `close` raises Unavailable."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise Unavailable("this process was not told where the blobs lie")
+
+    sink = reader = remove = names = check = _refuse
 
 
 def probe(blobs: Blobs) -> None:

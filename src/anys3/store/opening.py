@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anys3.store.blobs import NoBlobs
 from anys3.store.interface import Unavailable
 from anys3.store.starting import AlreadyServed, EngineMissing, Unreachable, Unsuitable
 from anys3.store.urls import redact, redact_in, scheme_of
@@ -167,6 +168,7 @@ async def open_worker(
     blobs = await _blobs(location, is_checked=is_first)
     try:
         if location.index:
+            assert blobs is not None  # `check` has seen to that
             return await _remote_index(location, blobs, is_server=True)
         return _embedded(location, blobs, slot, on_failure)
     except BaseException:
@@ -178,7 +180,7 @@ async def open_worker(
 async def open_beside(location: Location) -> Store:
     """Open the store for a command beside servers: for keys, buckets and what the index has of them."""
     if location.index:
-        return await _remote_index(location, None, is_server=False)
+        return await _remote_index(location, NoBlobs(), is_server=False)
     from anys3.store import embedded  # noqa: PLC0415
 
     assert location.directory is not None
@@ -199,7 +201,7 @@ def _embedded(
     return store
 
 
-async def _remote_index(location: Location, blobs: Blobs | None, *, is_server: bool) -> Store:
+async def _remote_index(location: Location, blobs: Blobs, *, is_server: bool) -> Store:
     with _loading(location.index, location):
         package = import_module(_INDEXES[scheme_of(location.index)])
         try:
