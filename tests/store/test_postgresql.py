@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from anys3.server.driving import Driver
+from anys3.server.driving import drive
 from anys3.store.files import open_blobs
+from anys3.store.interface import Absent, DeleteEntry, PutEntry
 from anys3.store.postgresql import open_store
 from tests.engines.postgresql import Database
 from tests.store.pausing_suite import PausingSuite, RunTwo, TwoTest
-from tests.store.suite import StoreTest, Suite
+from tests.store.suite import StoreTest, Suite, change, entry, new_bucket, put
 
 
 class TestPostgresql(Suite, PausingSuite):
@@ -59,19 +60,34 @@ class TestPostgresql(Suite, PausingSuite):
 
     def test_more_handlers_than_connections_are_served_and_none_needs_to_be_a_task(self, run):
         async def test(store):
-            loop = asyncio.get_running_loop()
-            done = [loop.create_future() for _ in range(40)]
-
-            def end(future, result, error):
-                future.set_result(result) if error is None else future.set_exception(error)
-
-            def begin(future):
-                handler = store.buckets()
-                Driver(handler, handler.send(None), partial(end, future), loop)
-
-            for future in done:
-                loop.call_soon(begin, future)
             async with asyncio.timeout(60):
+                done = [handled(store.buckets()) for _ in range(40)]
                 assert await asyncio.gather(*done) == [[]] * len(done)
 
         run(test)
+
+    def test_a_handler_that_is_no_task_changes_one_key_or_many_and_lists_them(self, run):
+        async def test(store):
+            bucket = await handled(new_bucket(store))
+            keys = [b"a", b"b/1", b"b/2"]
+            for key in keys:
+                await handled(put(store, bucket, key, b"x", Absent(key)))
+            assert (await handled(store.list(bucket, b"", b"/", b"", 10))).prefixes == [b"b/"]
+            await handled(change(store, bucket, DeleteEntry(keys[0]), PutEntry(b"c", entry(1), b"y")))
+            many = [b"%0500d" % number for number in range(1000)]
+            await handled(change(store, bucket, *(DeleteEntry(key) for key in (*keys, *many))))
+            assert [key for key, _ in await handled(store.entries(bucket, b"", 10))] == [b"c"]
+
+        run(test)
+
+
+def handled(handler: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
+    """Return what becomes of a coroutine that is driven as the server drives its handlers: as no task."""
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+
+    def end(result: object, error: BaseException | None) -> None:
+        future.set_result(result) if error is None else future.set_exception(error)
+
+    loop.call_soon(drive, handler, end, loop)
+    return future

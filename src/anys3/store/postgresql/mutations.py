@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any, NoReturn
 
@@ -85,7 +86,9 @@ class Mutations:
             return await self._commit_together(mutation)
         calls = [(*arguments, self._pauses.holder) for arguments in keys]
         sql = self._sql["object_delete"]
-        found = await self._pool.attempt(lambda link: link.fetch_many(sql, calls), may_repeat=False)
+        work = self._pool.attempt(lambda link: link.fetch_many(sql, calls), may_repeat=False)
+        # While asyncpg waits to send more of them it wants to be a task, and the server's handlers are none.
+        found = await asyncio.get_running_loop().create_task(work)
         if found[0][0] != committing.DONE:
             _refuse(found[0], mutation.bucket, mutation.changes[0], ())
         return Committed(max(row[1] for row in found))
