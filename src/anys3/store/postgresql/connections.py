@@ -312,6 +312,8 @@ class Pool:
                 self._count -= 1
                 raise
             else:
+                # No more counted as connecting: who waits from now on is to begin another connection.
+                self._connecting.difference_update({asyncio.current_task()})
                 self.give_back(Link(raw, is_prepared=self._address.is_prepared))
                 return
             if not any(not waiter.done() for waiter in self._waiting):
