@@ -74,7 +74,10 @@ class Node:
             "name": self.host.name,
             "restapi": {"listen": f"{address}:{API}", "connect_address": f"{address}:{API}"},
             "etcd3": {"hosts": [f"{host.address}:2379" for host in hosts]},
-            "bootstrap": {"dcs": SETTINGS, "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, "no-sync"]},
+            "bootstrap": {
+                "dcs": SETTINGS,
+                "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, {"wal-segsize": "4"}, "no-sync"],
+            },
             "postgresql": {
                 "listen": f"{address}:5432",
                 "connect_address": f"{address}:5432",
