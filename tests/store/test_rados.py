@@ -217,6 +217,7 @@ def test_what_is_wrong_with_the_address_is_said(ceph: Cluster, changed: dict[str
     blobs.close()
 
 
+@pytest.mark.usefixtures("ceph")
 def test_monitors_that_cannot_be_reached_are_given_up_in_time(tmp_path: Path) -> None:
     conf = tmp_path / "ceph.conf"
     conf.write_text(
@@ -228,6 +229,17 @@ def test_monitors_that_cannot_be_reached_are_given_up_in_time(tmp_path: Path) ->
     assert {str(error) for error in errors} == {str(errors[0])}
     assert "no answer in time" in str(errors[0])
     blobs.close()
+
+
+@pytest.mark.usefixtures("ceph")
+def test_a_user_without_a_key_is_told(tmp_path: Path) -> None:
+    conf = tmp_path / "ceph.conf"
+    conf.write_text(
+        "[global]\nmon_host = 127.0.0.1:1\nauth_client_required = cephx\nkeyring = /nonexistent\n[client]\nadmin_socket =\n"
+    )
+    blobs = open_blobs(f"rados://data?conf={conf}&timeout=2&id=me")
+    with pytest.raises(Unavailable, match="client.me: no key of this user"):
+        blobs.check()
 
 
 SCRIPT = """

@@ -165,8 +165,11 @@ class Connection:
         self._check(library.rados_conf_read_file(cluster, address.conf.encode()), address.conf)
         for option in (b"rados_osd_op_timeout", b"rados_mon_op_timeout", b"client_mount_timeout"):
             self._check(library.rados_conf_set(cluster, option, b"%d" % address.timeout_s), option.decode())
-        self._check(library.rados_connect(cluster), what)
-        code: int = library.rados_ioctx_create(cluster, address.pool.encode(), ctypes.byref(self.ioctx))
+        code: int = library.rados_connect(cluster)
+        if -code in (errno.ENOENT, errno.EOPNOTSUPP):  # said of cephx without a key
+            raise Unavailable(f"{what}: no key of this user is found in its keyring")
+        self._check(code, what)
+        code = library.rados_ioctx_create(cluster, address.pool.encode(), ctypes.byref(self.ioctx))
         if code == -errno.ENOENT:
             raise Unavailable(f"{what}: there is no such pool")
         self._check(code, what)
