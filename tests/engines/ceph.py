@@ -102,6 +102,14 @@ class Cluster:
         with self._host.entered():  # librados makes its threads here, and they its sockets
             return Commands(self.conf)
 
+    def up(self) -> set[int]:
+        """Return the numbers of the OSDs that the monitors say are up; empty if none of them answers."""
+        try:
+            with self.commands() as commands:
+                return {osd["osd"] for osd in commands.mon("osd dump")["osds"] if osd["up"]}
+        except EngineFailed:  # such as one that was just killed
+            return set()
+
     def states(self) -> dict[str, str]:
         """Return the state of every placement group, such as "active+clean"; "unknown" if nobody can tell."""
         return dict(self._states())
@@ -182,14 +190,6 @@ class Ceph(Cluster):
         """End all daemons; nothing is saved."""
         for daemon in (*self.osds, *self.mons):
             daemon.kill()
-
-    def up(self) -> set[int]:
-        """Return the numbers of the OSDs that the monitors say are up; empty if none of them answers."""
-        try:
-            with self.commands() as commands:
-                return {osd["osd"] for osd in commands.mon("osd dump")["osds"] if osd["up"]}
-        except EngineFailed:  # such as one that was just killed
-            return set()
 
     def wait_up(self, timeout_s: float = WAIT_S) -> None:
         """Return when every OSD that runs is up, and no other."""

@@ -14,11 +14,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.engines.ceph import Ceph
-from tests.engines.daemon import WAIT_S, EngineFailed, tail
+from tests.engines.daemon import WAIT_S, EngineFailed, tail, wait_until
 from tests.engines.postgresql import Postgresql
 
 ROOT = Path(__file__).parents[2]
@@ -44,13 +44,15 @@ ENGINES: dict[str, Callable] = {"postgresql": _postgresql, "ceph": _ceph}
 def borrowed(kind: str, directory: Path) -> Iterator[str]:
     """Return the address of an engine that everybody shares who names this directory."""
     directory.mkdir(parents=True, exist_ok=True)
-    with _locked(directory, kind):
-        writer = _joined(directory, kind) or _started(directory, kind)
-        address = (directory / kind).read_text()
-    try:
-        yield address
-    finally:
-        os.close(writer)
+    with ExitStack() as stack:
+        with _locked(directory, kind):
+            writer = _joined(directory, kind) or _started(directory, kind)
+            stack.callback(os.close, writer)
+            address = directory / kind
+            # There already, unless the first borrower was killed while it waited.
+            wait_until(address.exists, f"lent: {kind}")
+            running = address.read_text()
+        yield running
 
 
 def _joined(directory: Path, kind: str) -> int | None:
@@ -62,7 +64,8 @@ def _joined(directory: Path, kind: str) -> int | None:
 
 def _started(directory: Path, kind: str) -> int:
     pipe, log = directory / f"{kind}.pipe", directory / f"{kind}.log"
-    pipe.unlink(missing_ok=True)
+    for left in (pipe, directory / kind):
+        left.unlink(missing_ok=True)
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     writer = os.open(pipe, os.O_WRONLY)
@@ -106,7 +109,8 @@ def lend(kind: str, directory: Path) -> int:
     address = directory / kind
     try:
         with ENGINES[kind](data) as running:
-            address.write_text(running)
+            (data / "address").write_text(running)
+            (data / "address").rename(address)
             os.write(say, b"+")
             os.close(say)
             _wait_for_borrowers(kind, directory, address)
