@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from anys3.store.starting import Unsuitable
 
@@ -33,18 +33,20 @@ class Address:
         self.pool_size = _number("pool", query.pop("pool", str(POOL_SIZE)))
         self.lists_standby = _one_of("list", query.pop("list", "primary"), "standby", "primary")
         self.is_prepared = _one_of("prepared", query.pop("prepared", "true"), "true", "false")
-        self._attributes = query.pop("target_session_attrs", "read-write")
+        self._attributes = [query.pop("target_session_attrs", "read-write")]
         user, at, hosts = parts.netloc.rpartition("@")
         self.hosts = [host for host in hosts.split(",") if host] or [""]
         """As they stand in the DSN; "" where it names none."""
         self._rest = parts._replace(netloc=user + at, query=urlencode(query, quote_via=quote))
         self._last = 0
 
-    def order(self) -> Iterator[int]:
-        """Yield the numbers of the hosts in the order in which to ask them."""
+    def attempts(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the numbers of the hosts in the order in which to try them, with what asyncpg.connect takes."""
         count = len(self.hosts)
-        for step in range(count):
-            yield (self._last + step) % count
+        for attributes in self._attributes:
+            for step in range(count):
+                number = (self._last + step) % count
+                yield number, self._arguments(number, attributes)
 
     def succeeded(self, number: int) -> None:
         """Ask that host first from now on."""
@@ -54,13 +56,12 @@ class Address:
         """Return a host as it stands in the DSN."""
         return unquote(self.hosts[number]) or "the default host"
 
-    def arguments(self, number: int) -> dict[str, Any]:
-        """Return what asyncpg.connect takes for one host."""
+    def _arguments(self, number: int, attributes: str) -> dict[str, Any]:
         rest = self._rest
         dsn = f"{rest.scheme}://{rest.netloc}{self.hosts[number]}{rest.path}?{rest.query}"
         return {
             "dsn": dsn,
-            "target_session_attrs": self._attributes,
+            "target_session_attrs": attributes,
             "statement_cache_size": 100 if self.is_prepared else 0,
             "max_cached_statement_lifetime": 0,
         }
@@ -68,7 +69,7 @@ class Address:
     def standby(self, dsn: str) -> Address:
         """Return the address to read listings from."""
         other = Address(dsn)
-        other._attributes = "prefer-standby"
+        other._attributes = ["standby", "any"]
         return other
 
 
@@ -83,7 +84,7 @@ def redacted(dsn: str) -> str:
         for field in parts.query.split("&")
         if (name := field.partition("=")[0])
     )
-    return urlunsplit(parts._replace(netloc=user + at + hosts, query=query))
+    return f"{parts.scheme}://{user}{at}{hosts}{parts.path}{'?' if query else ''}{query}"
 
 
 def _number(name: str, text: str) -> int:

@@ -83,7 +83,7 @@ def judge(error: BaseException) -> Failure:
     """Return what a failure of a statement means. Bugs and cancellation are returned as they are."""
     if isinstance(error, asyncpg.InternalClientError | OSError | TimeoutError | asyncio.IncompleteReadError):
         return Failure(Unknown(_reason(error)), may_retry=True, is_unknown=True, is_lost=True)
-    if isinstance(error, asyncpg.InterfaceError):
+    if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError):
         # Said before anything is sent: the connection was found closed.
         return Failure(Unavailable(_reason(error)), may_retry=True, is_lost=True)
     if isinstance(error, StoreError):
@@ -118,13 +118,12 @@ async def connect(address: Address) -> Any:
 
     The host that did last time is asked first.
     """
-    several = len(address.hosts) > 1
+    timeout_s = HOST_S if len(address.hosts) > 1 else CONNECT_S
     failures = []
-    for number in address.order():
+    for number, arguments in address.attempts():
         try:
             raw = await asyncio.wait_for(
-                asyncpg.connect(**address.arguments(number), server_settings=_settings(address)),
-                HOST_S if several else CONNECT_S,
+                asyncpg.connect(**arguments, server_settings=_settings(address)), timeout_s
             )
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             failures.append(f"{address.host(number)}: {error or type(error).__name__}")
@@ -293,8 +292,9 @@ class Pool:
 
     def _connect_more(self) -> None:
         """Begin a connection if somebody waits for one, and there may be one more."""
-        wanted = sum(not waiter.done() for waiter in self._waiting)
-        if wanted > len(self._connecting) and self._count < self._size and not self._is_closed:
+        if self._count >= self._size or self._is_closed:
+            return
+        if sum(not waiter.done() for waiter in self._waiting) > len(self._connecting):
             self._count += 1
             task = asyncio.get_running_loop().create_task(self._connect())
             self._connecting.add(task)

@@ -8,17 +8,18 @@ when its row does not change while this one, which can reach PostgreSQL, watches
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 from anys3.store.blobs import Blobs
-from anys3.store.interface import StoreError
+from anys3.store.interface import Unavailable
 from anys3.store.postgresql.connections import Pool
 from anys3.store.postgresql.lease import LEASE_S, Lease
 from anys3.store.postgresql.names import BlobNames
 
+_log = logging.getLogger(__name__)
 TURN_S = 1.0
 SILENT_S = 1.5 * LEASE_S
 """From then on nobody waits for it."""
@@ -69,8 +70,12 @@ class Janitor:
     async def _work(self) -> None:
         while True:
             await asyncio.sleep(TURN_S)
-            with contextlib.suppress(StoreError):  # an outage: the next turn goes on
+            try:
                 await self.turn()
+            except Unavailable as error:  # the next turn goes on
+                _log.info("what was freed keeps its room for now: %s", error)
+            except Exception:  # noqa: BLE001 (whatever it is, it is logged)
+                _log.exception("what was freed keeps its room for now")
 
     async def turn(self) -> None:
         """Do what there is to do now. Raises Unavailable."""

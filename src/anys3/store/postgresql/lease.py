@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -18,10 +19,11 @@ from typing import Any
 
 import asyncpg
 
-from anys3.store.interface import StoreError, Unavailable
+from anys3.store.interface import Unavailable
 from anys3.store.postgresql.address import Address
-from anys3.store.postgresql.connections import Link, Pool, connect
+from anys3.store.postgresql.connections import Link, Pool, connect, judge
 
+_log = logging.getLogger(__name__)
 BEAT_S = 1.0
 LEASE_S = 3.0
 _BEAT_TIMEOUT_S = 2.0
@@ -124,22 +126,29 @@ class Lease:
             self._drop()
 
     async def _keep(self) -> None:
+        lost: float | None = None
         while not self._is_closing:
             try:
                 if self._link is None:
                     await self._connect()
                 self._wake.clear()
-                if await self._beat():
-                    continue
-            except (StoreError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                is_new = await self._beat()
+            except Exception as error:  # noqa: BLE001 (whatever it is, the next beat may succeed)
+                if lost is None:
+                    lost = monotonic()
+                    _log.warning("requests can't be answered: %s", judge(error).error)
                 self._drop()
                 for tell in self.when_lost:
                     tell()
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(BEAT_S):
-                    await self._wake.wait()
+            if lost is not None:
+                _log.warning("PostgreSQL answers again after %.1f s", monotonic() - lost)
+                lost = None
+            if not is_new:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(BEAT_S):
+                        await self._wake.wait()
 
     async def _connect(self) -> None:
         raw = await connect(self._address)

@@ -11,7 +11,7 @@ import contextlib
 import secrets
 import threading
 from collections import deque
-from time import monotonic
+from time import monotonic, sleep
 
 from anys3.store.interface import Unavailable
 from anys3.store.postgresql.connections import RETRY_S, Pool
@@ -22,6 +22,7 @@ BLOCK = 64
 """Names that are reserved at a time."""
 _LOW = BLOCK // 2
 _MOST_AT_ONCE = 500
+_PAUSE_S = 0.05
 
 
 class BlobNames:
@@ -41,7 +42,7 @@ class BlobNames:
     def new_name(self) -> str:
         """Return a name that no blob has had. Blocks; for threads. Raises Unavailable."""
         limit = monotonic() + RETRY_S
-        while True:
+        while monotonic() < limit:
             with contextlib.suppress(IndexError):
                 process, name = self._ready.popleft()
                 if process != self._lease.process:
@@ -49,21 +50,26 @@ class BlobNames:
                 if len(self._ready) < _LOW and self._refill.acquire(blocking=False):
                     self._side.begin(self._reserve()).add_done_callback(lambda _: self._refill.release())
                 return name
-            with self._refill:
+            if not self._refill.acquire(timeout=max(limit - monotonic(), 0)):
+                break
+            try:
                 if not self._ready:
                     self._side.wait(self._reserve(), RETRY_S)
-            if monotonic() > limit:
-                raise Unavailable("no name for a blob could be reserved")
+            finally:
+                self._refill.release()
+            if not self._ready:  # this process was taken for dead, and does not know it yet
+                sleep(_PAUSE_S)
+        raise Unavailable("no name for a blob could be reserved")
 
     def give_up(self, name: str) -> None:
         """Take a name back that no commit has named. For any thread."""
         self._never_named.append(name)
-        self._side.loop.call_soon_threadsafe(self._flush_soon)
+        self._side.call(self._flush_soon)
 
     def settle(self, name: str) -> None:
         """Take a name back unless a commit, whose outcome is not known, has named it. For any thread."""
         self._perhaps_named.append(name)
-        self._side.loop.call_soon_threadsafe(self._flush_soon)
+        self._side.call(self._flush_soon)
 
     async def _reserve(self) -> None:
         process = self._lease.process

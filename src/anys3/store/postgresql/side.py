@@ -7,8 +7,9 @@ is, even the one of the server's loop, the answer comes from another.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -28,6 +29,11 @@ class Side:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
+
+    def call(self, work: Callable[[], object]) -> None:
+        """Call a function in the side's loop, unless it has ended. For any thread."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(work)
 
     def begin(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
         """Begin work in the side's loop. For any thread."""

@@ -136,6 +136,7 @@ CREATE OR REPLACE FUNCTION {schema}.object_delete(
 ) LANGUAGE plpgsql AS $$
 DECLARE
     is_there boolean;
+    is_locked boolean := false;
 BEGIN
     PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
@@ -146,20 +147,30 @@ BEGIN
         outcome := 8;
         RETURN;
     END IF;
-    SELECT o.* INTO was FROM {schema}.object o
-        WHERE o.bucket = p_bucket AND o.key = p_key AND o.newest = 0 FOR UPDATE;
-    is_there := FOUND;
-    IF {schema}.is_unexpected(is_there AND was.sequence > 0, was.etag, was.sequence,
-                              p_absent, p_present, p_matches, p_unchanged) THEN
-        outcome := 2;
-        RETURN;
-    END IF;
-    committed := nextval('{schema}.sequences');
-    IF is_there THEN
-        DELETE FROM {schema}.object WHERE bucket = p_bucket AND key = p_key AND newest = 0;
-        IF was.kind > 1 THEN
-            INSERT INTO {schema}.freed (id, blob, owner) VALUES (nextval('{schema}.ids'), was.blob, was.owner);
+    WHILE NOT is_locked LOOP
+        SELECT o.* INTO was FROM {schema}.object o
+            WHERE o.bucket = p_bucket AND o.key = p_key AND o.newest = 0 FOR UPDATE;
+        is_there := FOUND;
+        IF {schema}.is_unexpected(is_there AND was.sequence > 0, was.etag, was.sequence,
+                                  p_absent, p_present, p_matches, p_unchanged) THEN
+            outcome := 2;
+            RETURN;
         END IF;
+        is_locked := is_there;
+        IF NOT is_there THEN
+            -- An absent key is locked, too: who puts it at this moment is either before this, or behind.
+            INSERT INTO {schema}.object (
+                bucket, key, newest, sequence, size, modified_ms, etag, headers, stored_length, listing, part_count,
+                kind, crc
+            ) VALUES (p_bucket, p_key, 0, 0, 0, 0, '', '', 0, '', 0, 1, 0)
+                ON CONFLICT (bucket, key, newest) DO NOTHING;
+            is_locked := FOUND;
+        END IF;
+    END LOOP;
+    committed := nextval('{schema}.sequences');
+    DELETE FROM {schema}.object WHERE bucket = p_bucket AND key = p_key AND newest = 0;
+    IF is_there AND was.kind > 1 THEN
+        INSERT INTO {schema}.freed (id, blob, owner) VALUES (nextval('{schema}.ids'), was.blob, was.owner);
     END IF;
     was := NULL;
     outcome := 0;
