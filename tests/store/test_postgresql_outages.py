@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from anys3.model import AccessKey, Bucket
+from anys3.store.files import open_blobs
 from anys3.store.interface import (
     Corrupt,
     ExpectationFailed,
@@ -246,8 +248,6 @@ def test_what_this_version_does_not_know_is_left_alone(
 
 
 def test_a_server_that_is_not_there_says_so_without_the_password(tmp_path: Path) -> None:
-    from anys3.store.files import open_blobs
-
     dsn = "postgresql://me:hunter2@127.0.0.1:1,localhost:2/db"
 
     async def test() -> str:
@@ -259,3 +259,20 @@ def test_a_server_that_is_not_there_says_so_without_the_password(tmp_path: Path)
     assert "127.0.0.1:1" in message
     assert "localhost:2" in message
     assert "hunter2" not in message
+
+
+def test_a_store_that_can_not_be_opened_leaves_no_connection(own: Postgresql, tmp_path: Path) -> None:
+    async def test() -> None:
+        dsn = own.new_database()
+        async with opened(dsn, tmp_path / "blobs"):
+            pass
+        own.psql("ALTER TABLE anys3.process RENAME TO gone", dsn)
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await open_store(dsn, open_blobs(f"file:{tmp_path}/blobs"))
+        own.psql("ALTER TABLE anys3.gone RENAME TO process", dsn)
+        async with opened(dsn, tmp_path / "blobs"):
+            pass
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        await until(lambda: own.psql(others, dsn) == "0")
+
+    asyncio.run(test())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 
 from anys3.model import AccessKey, Bucket, Entry, Upload
 from anys3.store import contents, interface
@@ -35,6 +36,7 @@ from anys3.store.postgresql.pausing import Pauses
 from anys3.store.postgresql.reading import Sources
 from anys3.store.postgresql.side import Side
 
+_log = logging.getLogger(__name__)
 _SIDE_CONNECTIONS = 2
 
 
@@ -67,7 +69,7 @@ class PostgresqlStore:
 
     def __init__(self, dsn: str, address: Address, blobs: Blobs, store_id: str, *, is_server: bool) -> None:
         self.store_id = store_id
-        name = address.schema
+        self._schema = name = address.schema
         self._blobs = blobs
         self._side = Side("anys3-postgresql")
         self._lease = Lease(address)
@@ -111,8 +113,10 @@ class PostgresqlStore:
         try:
             await self._side.do(self._lease.begin())
             await self._side.do(self._begin_beside())
+            if self._listing_pool is not self._pool:
+                await schema.arrive(self._listing_pool, self._schema)
         except BaseException:
-            self._side.end()
+            await self.close()
             raise
 
     async def _begin_beside(self) -> None:
@@ -121,20 +125,25 @@ class PostgresqlStore:
     async def close(self) -> None:
         """Finish what is being committed, and let go of everything."""
         await self._mutations.finish()
-        await self._side.do(self._end_beside())
-        await asyncio.to_thread(self._side.end)
-        await self._pool.close()
-        if self._listing_pool is not self._pool:
-            await self._listing_pool.close()
-        await asyncio.to_thread(self._blobs.close)
+        try:
+            await self._side.do(self._end_beside())
+        finally:
+            await asyncio.to_thread(self._side.end)
+            await self._pool.close()
+            if self._listing_pool is not self._pool:
+                await self._listing_pool.close()
+            await asyncio.to_thread(self._blobs.close)
 
     async def _end_beside(self) -> None:
         await self._janitor.end()
-        with contextlib.suppress(StoreError):  # an outage: others will take this process for dead
+        try:
             await self._names.end()
             await self._janitor.leave()
-        await self._lease.end()
-        await self._side_pool.close()
+        except StoreError as error:
+            _log.info("others will take this process for dead: %s", error)
+        finally:
+            await self._lease.end()
+            await self._side_pool.close()
 
     def generation(self) -> int:
         """Return the number of the configuration. Raises Unavailable."""

@@ -11,11 +11,13 @@ from typing import Any
 import asyncpg
 
 from anys3.store.interface import Unavailable
-from anys3.store.postgresql.connections import judge
+from anys3.store.postgresql.connections import Pool, judge
 from anys3.store.starting import NewerFormat, NotAStore
 
 FORMAT = 2
 _ATTEMPTS = 20
+_ARRIVING = 100
+_PAUSE_S = 0.1
 _MEANWHILE = (
     asyncpg.DuplicateSchemaError,
     asyncpg.DuplicateTableError,
@@ -43,10 +45,21 @@ async def prepare(connection: Any, schema: str) -> str:
                 raise NewerFormat(f"the schema {schema!r} has format {found[0]}; this version knows {FORMAT}")
             return found[1]
         except _MEANWHILE:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(_PAUSE_S)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise judge(error).error from error
     raise Unavailable(f"the schema {schema!r} is being changed by others")
+
+
+async def arrive(pool: Pool, schema: str) -> None:
+    """Return when a standby has this format of the schema, too. Raises Unavailable."""
+    for _ in range(_ARRIVING):
+        with contextlib.suppress(asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+            found = await pool.read(f"SELECT format FROM {schema}.store")
+            if found and found[0][0] >= FORMAT:
+                return
+        await asyncio.sleep(_PAUSE_S)
+    raise Unavailable(f"list=standby: the standby does not have the schema {schema!r} yet")
 
 
 async def _look(connection: Any, schema: str) -> tuple[int, str] | None:
