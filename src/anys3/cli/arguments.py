@@ -35,13 +35,16 @@ examples:
   anys3 serve --listen 0.0.0.0:9000 --plain-http
                                       behind a proxy that speaks TLS and keeps the Host header
   anys3 serve --profile tier-1        strict mode: what does my application need?
+  ANYS3_INDEX=postgresql://anys3@db/anys3 anys3 serve --blobs 'rados://anys3?conf=/etc/ceph/ceph.conf'
+                                      one of any number of servers of one store (docs/cluster.md)
 
 Every flag can also be set as ANYS3_FLAG (for example ANYS3_LISTEN, ANYS3_TLS_CERT) and as a line of
 anys3.toml in the current directory (listen = "127.0.0.1:9000", memory = true, buckets = ["photos"]).
 Flags win over the environment, and the environment over the file.
 
-The root key is made at the first start and kept in DIR/credentials. To choose it yourself, set
-ANYS3_ACCESS_KEY_ID and ANYS3_SECRET_ACCESS_KEY (MINIO_ROOT_USER and MINIO_ROOT_PASSWORD work too).
+The root key is made at the first start and kept in DIR/credentials, or in the index alone where --index is
+given. To choose it yourself, set ANYS3_ACCESS_KEY_ID and ANYS3_SECRET_ACCESS_KEY, on all servers (MINIO_ROOT_USER
+and MINIO_ROOT_PASSWORD work too).
 
 signals: SIGTERM and SIGINT finish what is in flight and stop; SIGHUP reads the certificate again.
 """
@@ -337,6 +340,11 @@ def _add_backup(commands: Any) -> None:
         "--link",
         action="store_true",
         help="hard links instead of copies, on one file system: fast, but damage of one is damage of both",
+    )
+    parser.add_argument(
+        "--index-only",
+        action="store_true",
+        help="of a store served with --blobs: copy the index; large contents need a backup where they lie",
     )
     parser.add_argument("--json", action="store_true", help="print JSON for machines on stdout")
 

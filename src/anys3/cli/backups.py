@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
             destination,
             now_ms=time.time_ns() // 1_000_000,
             is_linked=arguments.link,
+            is_index_only=arguments.index_only,
             beside=BESIDE,
             progress=lambda title, done, total: bar.update(done, total=total, title=title),
         )
@@ -72,6 +73,10 @@ def _show(report: upkeep.BackupReport, destination: Path, seconds: float) -> Non
         f"{report.copied} blobs copied, {report.kept} kept, {report.removed} removed; {progress.size(report.bytes)}"
         f" written in {seconds:.1f} s; {len(report.damaged)} damaged, {len(report.missing)} missing"
     )
+    if report.elsewhere:
+        output.remark(
+            f"{report.elsewhere} blobs stay where they are: serve the backup in place of the store only"
+        )
 
 
 def _as_json(report: upkeep.BackupReport, destination: Path, seconds: float) -> dict[str, object]:
@@ -82,7 +87,12 @@ def _as_json(report: upkeep.BackupReport, destination: Path, seconds: float) -> 
         "objects": report.objects,
         "uploads": report.uploads,
         "parts": report.parts,
-        "blobs": {"copied": report.copied, "kept": report.kept, "removed": report.removed},
+        "blobs": {
+            "copied": report.copied,
+            "kept": report.kept,
+            "removed": report.removed,
+            "elsewhere": report.elsewhere,
+        },
         "bytes": report.bytes,
         "seconds": round(seconds, 3),
         "damaged": [scrubbing.damage_as_json(damage) for damage in report.damaged],

@@ -32,7 +32,7 @@ _TOLD: tuple[tuple[type[StoreError], Exit, str], ...] = (
         Exit.NEWER_FORMAT,
         "{error}: update anys3 (pip install -U anys3), or give another directory or index",
     ),
-    (NotAStore, Exit.NOT_A_STORE, "{error}: give an empty or a new directory"),
+    (NotAStore, Exit.NOT_A_STORE, "{error}: {elsewhere}"),
     (
         ReadOnly,
         Exit.DISK,
@@ -69,7 +69,12 @@ def _refusal(error: StoreError, location: Location) -> Refusal:
     for kind, exit_code, words in _TOLD:
         if isinstance(error, kind):
             scrub = "" if location.index else f"`anys3 scrub {location}` says what else is damaged; then "
-            return Refusal(exit_code, words.format(error=error, location=location, scrub=scrub))
+            elsewhere = "give an empty or a new directory"
+            if location.index:
+                elsewhere = "give another schema (schema=NAME in the URL), or another database"
+            return Refusal(
+                exit_code, words.format(error=error, location=location, scrub=scrub, elsewhere=elsewhere)
+            )
     raise error
 
 

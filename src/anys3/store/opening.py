@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from anys3.store.blobs import NoBlobs
 from anys3.store.interface import Unavailable
 from anys3.store.starting import AlreadyServed, EngineMissing, Unreachable, Unsuitable
-from anys3.store.urls import redact, redact_in, scheme_of
+from anys3.store.urls import lasting, redact, redact_in, scheme_of
 
 if TYPE_CHECKING:
     from anys3.store.blobs import Blobs
@@ -103,7 +103,7 @@ class Location:
         elif self.directory is not None:
             yield "store", str(self.directory.resolve())
         if self.blobs:
-            yield "blobs", redact(self.blobs)
+            yield "blobs", lasting(self.blobs)
         if self.is_relaxed:
             yield (
                 "durability",
@@ -294,7 +294,8 @@ def _loading(url: str, location: Location) -> Iterator[None]:
             f"{scheme}: needs what is not installed here ({error.name or error}){advice}"
         ) from None
     except ValueError as error:
-        raise Unsuitable(f"{redact(url)}: {_plain(error, location)}") from None
+        text = _plain(error, location)
+        raise Unsuitable(text if redact(url) in text else f"{redact(url)}: {text}") from None
 
 
 def _plain(error: Exception, location: Location) -> str:

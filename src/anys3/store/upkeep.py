@@ -3,16 +3,16 @@
 Of what lies on other machines their own tools take care.
 """
 
-from anys3.store.embedded import (
-    BackupReport,
-    Damage,
-    NotABackup,
-    ScrubReport,
-    backup,
-    device,
-    scrub,
-)
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from anys3.store import embedded, opening
+from anys3.store.embedded import BackupReport, Damage, NotABackup, ScrubReport, backup, device
 from anys3.store.embedded.examining import Examination, examine
+from anys3.store.interface import Unavailable
+from anys3.store.starting import Unreachable
 
 __all__ = [
     "BackupReport",
@@ -25,3 +25,22 @@ __all__ = [
     "examine",
     "scrub",
 ]
+
+
+def scrub(path: Path, progress: Callable[[ScrubReport], None]) -> ScrubReport:
+    """Read everything in the store at `path`, and what it keeps elsewhere, and return what was found.
+
+    Raises what `starting` and `interface` name.
+    """
+    known = embedded.remembered(path)
+    if known is None:
+        return embedded.scrub(path, progress)
+    blobs = opening.open_blobs(known.url)
+    try:
+        return embedded.scrub(path, progress, blobs)
+    except Unavailable as error:
+        raise Unreachable(
+            f"not everything could be read: {error}; try again when {known.url} answers"
+        ) from None
+    finally:
+        blobs.close()

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import os
 import threading
-from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import lmdb
 
-from anys3.store.embedded import copying, device, recovery
+from anys3.store.embedded import copying, device, recovery, remote
 from anys3.store.embedded import directory as layout
 from anys3.store.embedded.blobs import BLOCK
 from anys3.store.embedded.control import Control
@@ -53,6 +52,8 @@ class BackupReport:
     copied: int = 0
     kept: int = 0
     removed: int = 0
+    elsewhere: int = 0
+    """Blobs that stay where they are: on an engine of their own."""
     bytes: int = 0
     """Written: the index and the blobs that were copied."""
     damaged: list[Damage] = field(default_factory=list)
@@ -64,36 +65,26 @@ class BackupReport:
         return not self.damaged and not self.missing
 
 
-class _Wanted:
-    """The blobs that are to be copied, in 20 bytes each."""
-
-    def __init__(self) -> None:
-        self.ids = array("Q")
-        self.sizes = array("Q")
-        self.sums = array("I")
-
-    def add(self, reference: Reference) -> None:
-        self.ids.append(reference.id)
-        self.sizes.append(reference.size)
-        self.sums.append(reference.crc)
-
-    def references(self) -> Iterator[Reference]:
-        for blob_id, size, crc in zip(self.ids, self.sizes, self.sums, strict=True):
-            yield Reference(BLOB, blob_id, size, crc)
-
-
 class Backup:
     """One run."""
 
     def __init__(
-        self, source: Path, destination: Destination, *, now_ms: int, is_linked: bool, progress: Progress
+        self,
+        source: Path,
+        destination: Destination,
+        *,
+        now_ms: int,
+        is_linked: bool,
+        is_index_only: bool = False,
+        progress: Progress,
     ) -> None:
         """`is_linked`: blobs become hard links, so that damage of one is damage of both."""
         self._source = source
         self._destination = destination
         self._is_linked = is_linked
+        self._is_index_only = is_index_only
         self._progress = progress
-        self._wanted = _Wanted()
+        self._wanted = copying.Wanted()
         self._failed: dict[int, tuple[str, bool]] = {}
         """By blob id: why it can't be copied as it was written, and whether it is missing."""
         self._done = 0
@@ -173,7 +164,9 @@ class Backup:
     def _look_at(self, named: Named, index: Index, txn: lmdb.Transaction, old: Index | None) -> None:
         reference = named.reference
         reason = named.reason
-        if reference.kind == BLOB:
+        if reference.kind == BLOB and self._is_index_only:
+            self.report.elsewhere += 1
+        elif reference.kind == BLOB:
             if self._is_kept(reference, old):
                 self.report.kept += 1
             else:
@@ -363,6 +356,7 @@ def backup(
     *,
     now_ms: int,
     is_linked: bool = False,
+    is_index_only: bool = False,
     beside: Sequence[str] = (),
     progress: Progress = lambda *_: None,
 ) -> BackupReport:
@@ -371,19 +365,23 @@ def backup(
     An earlier backup there is brought up to date, and stays whole until it is replaced at once; until the
     first one is finished nobody can take the directory for a store. Repeatable after being cut short. Raises
     NotABackup, NotAStore, NewerFormat, AlreadyServed (the destination is in use), ReadOnly, StoreFull,
-    Unavailable, Corrupt.
+    Unavailable, Corrupt, Unsuitable (`is_index_only` has to say whether large contents lie elsewhere).
     """
     store, to = Path(source), Path(destination)
     here, there = store.resolve(), to.resolve()
     if here == there or here in there.parents or there in here.parents:
         raise NotABackup(f"{to} and {store} lie within each other")
     layout.prepare(store)
+    remote.check_backup(store, is_index_only=is_index_only)
     place = Destination(to, store)
     try:
         place.take()
         if is_linked and store.stat().st_dev != to.stat().st_dev:
             raise Unavailable(f"hard links need {to} on the file system of {store}")
-        return Backup(store, place, now_ms=now_ms, is_linked=is_linked, progress=progress).run(beside)
+        run = Backup(
+            store, place, now_ms=now_ms, is_linked=is_linked, is_index_only=is_index_only, progress=progress
+        )
+        return run.run([*beside, remote.FILE])
     except OSError as error:
         raise layout.explain(error, to) from error
     except lmdb.CorruptedError as error:

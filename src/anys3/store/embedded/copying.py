@@ -1,13 +1,15 @@
-"""The file of a blob, seen from outside of a store: for copies of it (backup.py)."""
+"""The files of blobs, seen from outside of a store: for copies of them (backup.py)."""
 
 from __future__ import annotations
 
 import os
+from array import array
+from collections.abc import Iterator
 from pathlib import Path
 
 from anys3.store.embedded import device
 from anys3.store.embedded.blobs import BLOCK, FOOTER, MAGIC, VERSION
-from anys3.store.embedded.format import Reference, crc32
+from anys3.store.embedded.format import BLOB, Reference, crc32
 
 
 def path(store: Path, blob_id: int) -> Path:
@@ -48,3 +50,36 @@ def judge(reference: Reference, sums: list[int], trailer: bytes) -> str:
     if wrong:
         return f"blob {reference.id} is damaged between {wrong[0] * BLOCK} and {(wrong[0] + 1) * BLOCK}"
     return ""
+
+
+def size_of_blobs(path: Path) -> int:
+    """Return how many bytes the files of a store's blobs have."""
+    size = 0
+    for directory in (path / "blobs").iterdir():
+        with os.scandir(directory) as files:
+            for file in files:
+                try:
+                    size += file.stat().st_size
+                except FileNotFoundError:  # deleted since
+                    continue
+    return size
+
+
+class Wanted:
+    """The blobs that are to be copied, in 20 bytes each."""
+
+    def __init__(self) -> None:
+        self.ids = array("Q")
+        self.sizes = array("Q")
+        self.sums = array("I")
+
+    def add(self, reference: Reference) -> None:
+        """Add one."""
+        self.ids.append(reference.id)
+        self.sizes.append(reference.size)
+        self.sums.append(reference.crc)
+
+    def references(self) -> Iterator[Reference]:
+        """Yield them in the order in which they were added."""
+        for blob_id, size, crc in zip(self.ids, self.sizes, self.sums, strict=True):
+            yield Reference(BLOB, blob_id, size, crc)

@@ -78,6 +78,20 @@ def has_files(path: Path) -> bool:
     return any((path / "blobs").glob("*/*"))
 
 
+def check_backup(path: Path, *, is_index_only: bool) -> None:
+    """Refuse a backup that would look whole and not be. Raises Unsuitable."""
+    known = remembered(path)
+    if known is not None and not is_index_only:
+        raise Unsuitable(
+            f"{path} keeps large contents at {known.url}, and a backup has nothing of that: they need one of their"
+            " own there. --index-only copies the rest, which is of use as long as nothing that it names was deleted"
+        )
+    if known is None and is_index_only:
+        raise Unsuitable(
+            f"--index-only is for stores that keep large contents elsewhere, and {path} does not"
+        )
+
+
 def _write(path: Path, known: Remembered) -> None:
     new = path / f"{FILE}.new"
     try:

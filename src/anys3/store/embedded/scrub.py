@@ -7,7 +7,6 @@ if nothing was written meanwhile, whether each row of a content is named by an o
 
 from __future__ import annotations
 
-import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -16,13 +15,15 @@ from typing import Any
 
 import lmdb
 
-from anys3.store.embedded import configuration, reading, strides
+from anys3.store.blobs import BlobMissing, Blobs
+from anys3.store.embedded import configuration, copying, reading, strides
 from anys3.store.embedded import format as records
 from anys3.store.embedded.engine import EmbeddedStore, open_store
 from anys3.store.embedded.findings import DATA, Damage, ScrubReport
 from anys3.store.embedded.format import BLOB, INLINE, MANIFEST, Reference, pack_id, unpack_id
 from anys3.store.embedded.inspecting import inspect, inspect_unopened
 from anys3.store.embedded.multipart import inline_content, read_manifest
+from anys3.store.embedded.remote import RemoteFiles
 from anys3.store.embedded.rows import Rows
 from anys3.store.interface import Corrupt
 
@@ -58,6 +59,7 @@ class Scrub:
         self._entries = _Lenient(store.index.rows.entries)
         self._uploads = _Lenient(store.index.rows.uploads)
         self._parts = _Lenient(store.index.rows.parts)
+        self._remote = store.files if isinstance(store.files, RemoteFiles) else None
         self._named = {kind: array("Q") for kind in (INLINE, BLOB, MANIFEST)}
         self._upload_rows = array("Q")
         self.report = ScrubReport()
@@ -75,7 +77,7 @@ class Scrub:
         """Read every row, and what it names. The pages must be what they should be."""
         report = self.report
         report.step, report.done = "contents", 0
-        report.total = _size_of_blobs(self._store.path)
+        report.total = copying.size_of_blobs(self._store.path)
         try:
             for name in _PLAIN_TABLES:
                 self._check_table(getattr(self._index.rows, name))
@@ -185,7 +187,8 @@ class Scrub:
             number = number or error.number
         reference = getattr(error, "reference", None)
         if isinstance(reference, Reference) and reference.kind == BLOB:
-            file = str(self._store.files.path(reference.id).relative_to(self._store.path))
+            path = self._store.files.path(reference.id)
+            file = f"blob {path}" if self._remote else str(path.relative_to(self._store.path))
         noted = Damage(damage.bucket, damage.key, damage.reason, damage.upload_id, number, kind, file)
         is_missing = isinstance(error, _MissingBlob)
         (self.report.missing if is_missing else self.report.damaged).append(noted)
@@ -225,6 +228,9 @@ class Scrub:
         with self._index.env.begin() as txn:
             if txn.get(pack_id(reference.id), db=self._index.blobs) is None:
                 raise _DamagedRow(f"blob {reference.id} is not in the table of blobs")
+        if self._remote is not None:
+            self._read_remote(self._remote, reference)
+            return
         try:
             blob = reading.OpenBlob(self._store.files, reference)
         except FileNotFoundError as error:
@@ -232,18 +238,34 @@ class Scrub:
         except Corrupt as error:
             raise _DamagedBlob(error, reference) from error
         try:
-            for block in blob.blocks(0, reference.size):
-                self.report.bytes += len(block)
-                self.report.done += len(block)
-                self._progress(self.report)
+            self._count(blob.blocks(0, reference.size))
         except Corrupt as error:
             raise _DamagedBlob(error, reference) from error
         finally:
             blob.close()
 
+    def _read_remote(self, files: RemoteFiles, reference: Reference) -> None:
+        try:
+            self._count(files.read(reference, 0, reference.size))
+        except BlobMissing as error:
+            raise _MissingBlob(reference) from error
+        except Corrupt as error:
+            raise _DamagedBlob(error, reference) from error
+
+    def _count(self, blocks: Iterator[memoryview]) -> None:
+        for block in blocks:
+            self.report.bytes += len(block)
+            self.report.done += len(block)
+            self._progress(self.report)
+
     def _find_orphans(self) -> None:
-        """Note files that neither a row nor a writer knows."""
+        """Note files, or blobs elsewhere, that neither a row nor a writer knows."""
         store = self._store.path
+        if self._remote is not None:
+            found = {name for name in self._remote.names() if not self._is_known(name.rpartition("-")[2])}
+            if found:  # else they may have been freed and removed since they were listed
+                self.report.orphans += [f"blob {name}" for name in self._remote.names() if name in found]
+            return
         for directory in sorted((store / "blobs").iterdir()):
             for file in sorted(directory.iterdir()):
                 if not self._is_known(file.name):
@@ -264,7 +286,7 @@ class Scrub:
             with txn.cursor(db=freed.db) as cursor:
                 if any(records.decode_freed(freed.content(*row)) == (BLOB, blob_id) for row in cursor):
                     return True
-        return not self._store.files.path(blob_id).exists()
+        return self._remote is None and not self._store.files.path(blob_id).exists()
 
     def _find_unnamed_rows(self) -> None:
         """Note rows of contents that nothing names, and that wait for nothing: they only take room."""
@@ -338,30 +360,23 @@ def _unnamed(txn: Any, table: str, db: Any, named: array[int]) -> list[str]:
     return found
 
 
-def _size_of_blobs(path: Path) -> int:
-    size = 0
-    for directory in (path / "blobs").iterdir():
-        with os.scandir(directory) as files:
-            for file in files:
-                try:
-                    size += file.stat().st_size
-                except FileNotFoundError:  # deleted since
-                    continue
-    return size
-
-
-def scrub(path: str | Path, progress: Callable[[ScrubReport], None] = lambda _: None) -> ScrubReport:
+def scrub(
+    path: str | Path,
+    progress: Callable[[ScrubReport], None] = lambda _: None,
+    blobs: Blobs | None = None,
+) -> ScrubReport:
     """Read everything in the store at `path`, also while it is served, and return what was found.
 
-    `progress` is called often, with the report so far. A store that can't be opened, since its index is
-    damaged, has a report that says so. Raises NewerFormat, NotAStore, ReadOnly, Unavailable.
+    `progress` is called often, with the report so far. `blobs` is where large contents lie, if elsewhere. A store
+    that can't be opened, since its index is damaged, has a report that says so. Raises NewerFormat, NotAStore,
+    ReadOnly, Unavailable.
     """
     before = inspect_unopened(Path(path), progress)
     if not before.is_clean:
         before.contents_were_read = False
         return before
     try:
-        store = open_store(path, is_server=False)
+        store = open_store(path, is_server=False, blobs=blobs)
     except Corrupt as error:
         before.damaged.append(Damage("", b"", str(error), kind="row", file=DATA))
         before.contents_were_read = False
