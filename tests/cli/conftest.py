@@ -36,7 +36,9 @@ class Serving:
         return next(line for line in self.screen.splitlines() if name in line).split(name)[1].strip(" =")
 
     def _secret(self) -> str:
-        """Return the root key's secret: it is on the screen of a store in memory, else in its directory."""
+        """Return the root key's secret: it is on the screen of a store in memory, else in its directory, if any."""
+        if "  store " not in self.screen:
+            return ""
         if "AWS_SECRET_ACCESS_KEY" in self.screen:
             return self.value("AWS_SECRET_ACCESS_KEY")
         kept = (Path(self.value("  store ")) / "credentials").read_text().splitlines()

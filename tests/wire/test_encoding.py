@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anys3.protocol.http import Answer
+from anys3.protocol.http import Answer, Request
 from anys3.spec import catalogue
 from anys3.spec.errors import ERRORS, S3Error
 from anys3.wire.encoding import encode, encode_error, xml_answer
@@ -95,3 +95,11 @@ def test_an_answer_passes_through_and_none_is_the_status_of_success() -> None:
     answer = Answer(200, b"", b"x")
     assert encode(operation, answer) is answer
     assert encode(operation, None) == Answer(204)
+
+
+@pytest.mark.requirement("HTTP-23")
+@pytest.mark.parametrize("request_", [GET, HEAD])
+def test_only_what_may_work_later_says_when(request_: Request) -> None:
+    busy, broken = (encode_error(S3Error(code), request_) for code in ("SlowDown", "InternalError"))
+    assert b"Retry-After: 1\r\n" in busy.headers
+    assert b"Retry-After" not in broken.headers
