@@ -106,4 +106,4 @@ def anys3_cli(tmp_path: Path) -> Iterator[CommandLine]:
     for process in commands.started:
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=60)
+        print(process.communicate(timeout=60)[1])  # shown where a test has failed

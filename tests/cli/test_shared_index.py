@@ -66,7 +66,8 @@ def test_what_one_server_has_taken_all_others_have(shared: Shared) -> None:
     assert one.request("PUT", "/photos").status == 200
     for key, body in (("small", b"s"), ("large", LARGE)):
         assert one.request("PUT", f"/photos/{key}", body=body).status == 200
-        assert other.request("GET", f"/photos/{key}").body == body
+        answer = other.request("GET", f"/photos/{key}")
+        assert (answer.status, answer.body) == (200, body)
     assert other.request("DELETE", "/photos/large").status == 204
     assert one.request("GET", "/photos/large").verdict == (404, "NoSuchKey")
 
@@ -80,7 +81,7 @@ def test_first_starts_at_one_moment_end_with_one_root_key(shared: Shared) -> Non
         root = RawClient(server.value("endpoint "), rotated["access_key_id"], rotated["secret_access_key"])
         assert root.request("GET", "/").status == 200
     listed = json.loads(shared.run("key", "list", "--json").stdout)
-    assert [key["is_root"] for key in listed["keys"]] == [True]
+    assert [key["is_root"] for key in listed] == [True]
 
 
 def test_a_server_without_a_directory_makes_no_file_and_shows_no_secret(shared: Shared) -> None:
