@@ -9,6 +9,8 @@ import threading
 
 BUFFER = 1 << 20
 """Bytes of a buffer."""
+_OURS_ALONE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+"""Without it, what a process has left unused when it forks would be one memory for all workers."""
 
 
 class Buffers:
@@ -32,7 +34,7 @@ class Buffers:
         try:
             return self._free.pop()
         except IndexError:
-            return mmap.mmap(-1, self._size)
+            return mmap.mmap(-1, self._size, **_OURS_ALONE)
 
     def give(self, buffer: mmap.mmap) -> None:
         """Take a buffer back."""
