@@ -11,14 +11,16 @@ from anys3.store.starting import Unsuitable
 
 POOL_SIZE = 10
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_TIME = re.compile(r"(\d{1,9})([smhd]?)")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _HIDDEN = ("password", "passfile", "sslpassword")
 
 
 class Address:
-    """A parsed DSN. What is ours: `schema`, `pool` (connections of a process), `list`, `prepared`.
+    """A parsed DSN. What is ours: `schema`, `pool` (connections of a process), `list`, `prepared`, `keep`.
 
     `list=standby` lets listings be read where they may be a little behind; `prepared=false` is for poolers that give
-    each transaction another session.
+    each transaction another session. `keep=7d` (s, m, h, d) keeps blobs for so long after they were freed.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -33,6 +35,7 @@ class Address:
         self.pool_size = _number("pool", query.pop("pool", str(POOL_SIZE)))
         self.lists_standby = _one_of("list", query.pop("list", "primary"), "standby", "primary")
         self.is_prepared = _one_of("prepared", query.pop("prepared", "true"), "true", "false")
+        self.keep_s = _seconds("keep", query.pop("keep", "0"))
         self._attributes = [query.pop("target_session_attrs", "read-write")]
         user, at, hosts = parts.netloc.rpartition("@")
         self.hosts = [host for host in hosts.split(",") if host] or [""]
@@ -91,6 +94,13 @@ def _number(name: str, text: str) -> int:
     if not text.isdecimal() or not 2 <= int(text) <= 1000:
         raise Unsuitable(f"{name}={text!r}: a number from 2 to 1000 was expected")
     return int(text)
+
+
+def _seconds(name: str, text: str) -> int:
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise Unsuitable(f"{name}={text!r}: a time such as 3600, 90m, 12h or 7d was expected")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def _one_of(name: str, text: str, yes: str, no: str) -> bool:

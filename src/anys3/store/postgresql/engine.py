@@ -80,6 +80,7 @@ class PostgresqlStore:
         )
         self._names = BlobNames(name, self._side, self._side_pool, self._lease)
         self._janitor = Janitor(name, self._side_pool, self._lease, self._names, blobs, is_server=is_server)
+        self._janitor.keep_s = address.keep_s
         self._pauses = Pauses(name, self._pool)
         self._configuration = Configuration(name, self._pool, self._lease, self._pauses)
         self._mutations = Mutations(name, self._pool, self._names, self._pauses)

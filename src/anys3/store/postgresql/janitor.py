@@ -56,6 +56,8 @@ class Janitor:
         self._last_look = 0.0
         self._task: asyncio.Task[None] | None = None
         self.dead_s = DEAD_S
+        self.keep_s = 0
+        """For how long blobs stay after they were freed."""
 
     def begin(self) -> None:
         """Take turns until `end`."""
@@ -136,9 +138,11 @@ class Janitor:
         for _ in range(_TURNS_MAX):
             rows = await self._pool.read(
                 f"UPDATE {self._schema}.freed SET tick = nextval('{self._schema}.ticks')"
-                f" WHERE id IN (SELECT id FROM {self._schema}.freed WHERE tick IS NULL ORDER BY id LIMIT $1"
-                " FOR UPDATE SKIP LOCKED) RETURNING id",
+                f" WHERE id IN (SELECT id FROM {self._schema}.freed WHERE tick IS NULL"
+                " AND freed_at <= clock_timestamp() - interval '1 second' * $2::integer"
+                " ORDER BY freed_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING id",
                 _MARKED_AT_ONCE,
+                self.keep_s,
             )
             if len(rows) < _MARKED_AT_ONCE:
                 return
@@ -169,9 +173,11 @@ class Janitor:
             f" WHERE f.tick < (SELECT min(p.oldest) FROM {self._schema}.process p)"
             " AND (f.janitor IS NULL OR f.janitor = $1"
             f" OR f.janitor NOT IN (SELECT p.id FROM {self._schema}.process p))"
-            " ORDER BY f.id LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING id, blob, owner",
+            " AND f.freed_at <= clock_timestamp() - interval '1 second' * $3::integer"
+            " ORDER BY f.freed_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING id, blob, owner",
             self._lease.process,
             _REMOVED_AT_ONCE,
+            self.keep_s,
         )
 
     async def _remove_parts(self, owner: int) -> None:
