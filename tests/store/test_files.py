@@ -42,18 +42,24 @@ def names_in(path: Path | str) -> list[str]:
     return sorted(found.name for found in Path(path).iterdir())
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory for all tests of the contract: making one takes 256 others."""
+    return tmp_path_factory.mktemp("shared")
+
+
 class TestFiles(ContentsSuite):
     """The contract, in a directory."""
 
     @pytest.fixture
-    def open_blobs(self, root: Path) -> Callable[[], Blobs]:
+    def open_blobs(self, shared: Path) -> Callable[[], Blobs]:
         """Open the directory."""
-        return lambda: open_blobs(f"file:{root}")
+        return lambda: open_blobs(f"file:{shared}")
 
     @pytest.fixture
-    def replace(self, root: Path) -> Replace:
+    def replace(self, shared: Path) -> Replace:
         """Write to the file of a blob."""
-        return lambda name, data: (directory_of(root, name) / name).write_bytes(data) and None
+        return lambda name, data: (directory_of(shared, name) / name).write_bytes(data) and None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -110,6 +111,33 @@ def test_too_few_osds_are_unavailable_in_time_and_nothing_is_lost(ceph: Ceph, bl
     assert read(blobs, name, 0, len(BYTES)) == BYTES
     again = write(blobs, BYTES)
     assert read(blobs, again, 0, len(BYTES)) == BYTES
+
+
+def test_what_arrives_behind_its_timeout_is_removed_by_its_name(ceph: Ceph, blobs: RadosBlobs) -> None:
+    kept, late = write(blobs, BYTES), [new_name() for _ in range(3)]
+    reader = blobs.reader(kept, 0, len(BYTES))
+    reader.read_into(memoryview(bytearray(MIB)))
+    sinks = [blobs.sink(name, len(BYTES)) for name in late]
+    sinks[0].write(BYTES[: 6 * MIB])
+    for osd in ceph.osds:
+        osd.send(signal.SIGSTOP)
+    try:
+        seconds = [timed(lambda each=each: (each.write(BYTES), each.finish())) for each in sinks]
+        seconds += [timed(lambda: read(blobs, kept, 5 * MIB, 7 * MIB)), timed(lambda: blobs.remove(late))]
+        begin = time.monotonic()
+        for each in sinks:
+            each.discard()
+        reader.close()
+        seconds.append(time.monotonic() - begin)
+    finally:
+        for osd in ceph.osds:
+            osd.send(signal.SIGCONT)
+    assert max(seconds) < TIMEOUT_S + SLACK_S
+    until_done(blobs.check)
+    ceph.wait_clean()
+    until_done(lambda: blobs.remove(late))
+    assert sorted(blobs._client.connection().objects()) == [f"{kept}.{number:08x}" for number in range(5)]
+    assert read(blobs, kept, 0, len(BYTES)) == BYTES
 
 
 def test_an_osd_that_is_killed_fails_nothing_and_loses_nothing(ceph: Ceph, blobs: RadosBlobs) -> None:
