@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import shutil
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from anys3.store.embedded import EmbeddedStore, open_store, prepare, recover
+from anys3.store.embedded import EmbeddedStore, confirm, open_store, prepare, recover
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.remote import FILE, RemoteFiles
 from anys3.store.files import open_blobs
 from anys3.store.interface import AbortUpload, Corrupt, DeleteEntry, PutPart, PutUpload, Store, Unavailable
-from anys3.store.starting import Unsuitable
+from anys3.store.opening import Location, open_worker, take
+from anys3.store.starting import Unreachable, Unsuitable
+from anys3.store.upkeep import backup, scrub
 from tests.store.pausing_suite import Beside, PausingSuite, run_two
 from tests.store.suite import (
     Suite,
@@ -68,7 +71,9 @@ def opened(place: Path, **options: Any) -> EmbeddedStore:
     url = f"file:{place / 'blobs'}"
     prepare(place / "store", url)
     recover(place / "store")
-    return open_store(place / "store", blobs=open_blobs(url), **options)
+    engine = open_blobs(url)
+    confirm(place / "store", engine)
+    return open_store(place / "store", blobs=engine, **options)
 
 
 def on_store(place: Path, use: Callable[[EmbeddedStore], Coroutine[Any, Any, Any]]) -> Any:
@@ -85,8 +90,10 @@ def on_store(place: Path, use: Callable[[EmbeddedStore], Coroutine[Any, Any, Any
 
 
 def blobs(place: Path) -> list[str]:
-    """Return the names of all blobs."""
-    return sorted(open_blobs(f"file:{place / 'blobs'}").names())
+    """Return the names of all blobs but the mark of the place."""
+    return sorted(
+        name for name in open_blobs(f"file:{place / 'blobs'}").names() if not name.endswith("-store")
+    )
 
 
 def markers(place: Path) -> list[str]:
@@ -307,3 +314,91 @@ def test_a_store_with_files_of_its_own_is_not_given_another_place(tmp_path: Path
     with pytest.raises(Unsuitable, match="anys3 store copy"):
         prepare(tmp_path / "store", "file:elsewhere")
     assert [each.name for each in tmp_path.iterdir()] == ["store"]
+
+
+# --- scrub and backup ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    """Where a store lies with a large object, one of two parts, and a small one."""
+
+    async def use(store: EmbeddedStore) -> None:
+        bucket = await new_bucket(store)
+        await put(store, bucket, b"large", pattern(LARGE))
+        await put(store, bucket, b"small", b"s")
+        await multipart(store, bucket, b"parts", {1: pattern(LARGE, 2), 2: b"end"}, "id")
+
+    on_store(tmp_path, use)
+    return tmp_path
+
+
+def file_of(place: Path, number: int) -> Path:
+    """Return the file of a blob, by its number in the order of names."""
+    return sorted(
+        each for each in (place / "blobs").rglob("*") if each.is_file() and each.stat().st_size > LARGE
+    )[number]
+
+
+def test_a_scrub_reads_blobs_that_lie_elsewhere(filled: Path) -> None:
+    whole = scrub(filled / "store", lambda _: None)
+    assert (whole.objects, whole.bytes, whole.is_clean, whole.orphans) == (3, 2 * LARGE + 4, True, [])
+    record = json.loads((filled / "store" / FILE).read_text())
+    orphan, other = f"{record['prefix']}-{7:016x}", f"{'0' * 16}-{7:016x}"
+    for name in (orphan, other):
+        sink = open_blobs(f"file:{filled / 'blobs'}").sink(name, 1)
+        sink.write(b"1")
+        sink.finish()
+    damaged, missing = file_of(filled, 0), file_of(filled, 1)
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    missing.unlink()
+    report = scrub(filled / "store", lambda _: None)
+    assert sorted([report.damaged[0].key, report.missing[0].key]) == [b"large", b"parts"]
+    assert report.damaged[0].file.startswith(f"blob {record['prefix']}-")
+    assert (len(report.damaged), len(report.missing), report.orphans) == (1, 1, [f"blob {orphan}"])
+
+
+def test_a_scrub_that_can_not_reach_the_blobs_says_so_and_calls_none_missing(filled: Path) -> None:
+    (filled / "blobs").rename(filled / "away")
+    with pytest.raises(Unreachable, match="there is nothing of the store .*mounted"):
+        scrub(filled / "store", lambda _: None)
+
+
+def test_a_start_without_the_place_of_the_blobs_is_refused(filled: Path) -> None:
+    (filled / "blobs").rename(filled / "away")
+    location = Location(filled / "store", blobs=f"file:{filled / 'blobs'}")
+    with take(location), pytest.raises(Unreachable, match="there is nothing of the store .*mounted"):
+        asyncio.run(open_worker(location, 0, is_first=True))
+    shutil.rmtree(filled / "blobs")
+    (filled / "away").rename(filled / "blobs")
+
+    async def use() -> None:
+        with take(location):
+            await (await open_worker(location, 0, is_first=True)).close()
+
+    asyncio.run(use())
+
+
+def test_a_backup_without_the_blobs_has_to_be_asked_for_and_is_a_store(filled: Path) -> None:
+    with pytest.raises(Unsuitable, match="--index-only"):
+        backup(filled / "store", filled / "backup", now_ms=1)
+    assert not (filled / "backup").exists()
+    report = backup(filled / "store", filled / "backup", now_ms=1, is_index_only=True)
+    assert (report.is_clean, report.elsewhere, report.copied, report.objects) == (True, 2, 0, 3)
+    shutil.rmtree(filled / "store")
+    (filled / "backup").rename(filled / "store")
+
+    async def use(store: EmbeddedStore) -> bytes:
+        bucket = await store.bucket("photos")
+        assert bucket is not None
+        await put(store, bucket, b"more", pattern(LARGE, 3))
+        return await get(store, bucket, b"large")
+
+    assert on_store(filled, use) == pattern(LARGE)
+    assert scrub(filled / "store", lambda _: None).is_clean
+
+
+def test_a_backup_of_the_index_alone_is_for_stores_with_blobs_elsewhere(tmp_path: Path) -> None:
+    open_store(tmp_path / "store").shut()
+    with pytest.raises(Unsuitable, match="--index-only is for"):
+        backup(tmp_path / "store", tmp_path / "backup", now_ms=1, is_index_only=True)

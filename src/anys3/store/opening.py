@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anys3.store.blobs import NoBlobs
-from anys3.store.interface import Unavailable
+from anys3.store.interface import StoreError, StoreFull, Unavailable
 from anys3.store.starting import AlreadyServed, EngineMissing, Unreachable, Unsuitable
 from anys3.store.urls import lasting, redact, redact_in, scheme_of
 
@@ -221,7 +221,7 @@ async def _blobs(location: Location, *, is_checked: bool) -> Blobs | None:
     blobs = await loop.run_in_executor(None, open_blobs, location.blobs)
     if is_checked:
         try:
-            await loop.run_in_executor(None, _check_now, blobs, location.blobs)
+            await loop.run_in_executor(None, _check_now, blobs, location)
         except BaseException:
             blobs.close()
             raise
@@ -249,15 +249,24 @@ def provider_of(url: str) -> Provider | None:
         provider: Provider | None = find(url)
     if provider is not None:
         with contextlib.closing(open_blobs(url)) as blobs:
-            _check_now(blobs, url)
+            _check_now(blobs, Location(blobs=url))
     return provider
 
 
-def _check_now(blobs: Blobs, url: str) -> None:
+def _check_now(blobs: Blobs, location: Location) -> None:
+    """See that blobs can be kept, and that the place is the one of the store in the directory, if it lies in one."""
     try:
         blobs.check()
+        if location.directory is not None:
+            from anys3.store import embedded  # noqa: PLC0415
+
+            embedded.confirm(location.directory, blobs)
+    except (Unreachable, Unsuitable, StoreFull):
+        raise
     except Unavailable as error:
-        raise _unreachable(url, error) from None
+        raise _unreachable(location.blobs, error) from None
+    except StoreError as error:
+        raise Unsuitable(_plain(error, location)) from None
 
 
 def _unreachable(url: str, error: Unavailable) -> Unreachable:

@@ -37,6 +37,8 @@ def scrub(path: Path, progress: Callable[[ScrubReport], None]) -> ScrubReport:
         return embedded.scrub(path, progress)
     blobs = opening.open_blobs(known.url)
     try:
+        if known.is_marked:
+            embedded.confirm(path, blobs)
         return embedded.scrub(path, progress, blobs)
     except Unavailable as error:
         raise Unreachable(

@@ -7,7 +7,7 @@ from anys3.store.embedded.directory import DirectoryLock, lock_directory
 from anys3.store.embedded.engine import EmbeddedStore, open_store
 from anys3.store.embedded.findings import Damage, ScrubReport
 from anys3.store.embedded.recovery import prepare, recover
-from anys3.store.embedded.remote import remembered
+from anys3.store.embedded.remote import confirm, remembered
 from anys3.store.embedded.scrub import scrub
 from anys3.store.starting import AlreadyServed, NewerFormat, NotAStore, ReadOnly
 
@@ -24,6 +24,7 @@ __all__ = [
     "ScrubReport",
     "backup",
     "can_be_relaxed",
+    "confirm",
     "lock_directory",
     "open_store",
     "prepare",

@@ -1,6 +1,7 @@
 """Blobs of an embedded index that lie on an engine for blobs (store/blobs.py) instead of beside it.
 
 DIR/blobs.json   where they lie, and what their names begin with: written before the first of them
+PREFIX-store     a blob that says that the place is the one: another mount, bucket or cluster has none
 
 A blob's id is a number of 24 random bits for each opening, and one that counts: an index that was put back to an
 earlier moment counts again, and must not give a name a second time. Before a blob's first byte is written its
@@ -19,17 +20,18 @@ from typing import NamedTuple
 
 from anys3.model import Part
 from anys3.store import contents
-from anys3.store.blobs import Blobs
+from anys3.store.blobs import BlobMissing, Blobs
 from anys3.store.embedded import device
 from anys3.store.embedded.blobs import Files, Written, remove
 from anys3.store.embedded.directory import explain
 from anys3.store.embedded.format import BLOB, Reference
-from anys3.store.starting import Unsuitable
+from anys3.store.starting import Unreachable, Unsuitable
 from anys3.store.urls import lasting, place_of
 
 FILE = "blobs.json"
 _COUNTED_BITS = 40
 _AT_ONCE = 200
+_MARK = b"anys3 store"
 
 
 class Remembered(NamedTuple):
@@ -38,13 +40,20 @@ class Remembered(NamedTuple):
     url: str
     prefix: str
     """What the names of this store's blobs begin with: others may lie in the same place."""
+    is_marked: bool = False
+    """Whether the blob that marks the place was written."""
+
+    @property
+    def mark(self) -> str:
+        """The name of the blob that marks the place."""
+        return f"{self.prefix}-store"
 
 
 def remembered(path: Path) -> Remembered | None:
     """Return where a store's blobs lie, None for its own files. Raises Unsuitable."""
     try:
         record = json.loads((path / FILE).read_text("utf-8"))
-        return Remembered(record["blobs"], record["prefix"])
+        return Remembered(record["blobs"], record["prefix"], record["is_marked"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
@@ -73,6 +82,38 @@ def settle(path: Path, url: str) -> None:
         _write(path, known._replace(url=lasting(url)))
 
 
+def confirm(path: Path, blobs: Blobs) -> None:
+    """See that the engine has the place of this store's blobs, and mark it the first time. Blocks.
+
+    A directory that is not mounted looks like an empty one. Raises Unreachable, Unavailable, StoreFull.
+    """
+    known = remembered(path)
+    assert known is not None
+    if not known.is_marked:
+        blobs.remove([known.mark])  # a start may have been cut short here
+        sink = blobs.sink(known.mark, len(_MARK))
+        try:
+            sink.write(_MARK)
+            sink.finish()
+        except BaseException:
+            sink.discard()
+            raise
+        _write(path, known._replace(is_marked=True))
+        return
+    reader = None
+    try:
+        reader = blobs.reader(known.mark, 0, len(_MARK))
+        reader.read_into(memoryview(bytearray(len(_MARK))))
+    except BlobMissing:
+        raise Unreachable(
+            f"there is nothing of the store {path} at {known.url}: expected the blob {known.mark!r}; see that the"
+            " right thing is mounted or answers there, then start again"
+        ) from None
+    finally:
+        if reader is not None:
+            reader.close()
+
+
 def has_files(path: Path) -> bool:
     """Say whether a store has blobs in files of its own."""
     return any((path / "blobs").glob("*/*"))
@@ -96,7 +137,8 @@ def _write(path: Path, known: Remembered) -> None:
     new = path / f"{FILE}.new"
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump({"blobs": known.url, "prefix": known.prefix}, file, indent=1)
+            record = {"blobs": known.url, "prefix": known.prefix, "is_marked": known.is_marked}
+            json.dump(record, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         new.rename(path / FILE)
@@ -193,9 +235,9 @@ class RemoteFiles(Files):
         return contents.Source(self.blobs, lambda *_: iter([piece]), no_parts, owner, let_go)
 
     def names(self) -> Iterator[str]:
-        """Yield the names of all blobs of this store. Raises Unavailable."""
-        beginning = f"{self.prefix}-"
-        return (name for name in self.blobs.names() if name.startswith(beginning))
+        """Yield the names of all blobs of this store but the mark. Raises Unavailable."""
+        beginning, mark = f"{self.prefix}-", Remembered("", self.prefix).mark
+        return (name for name in self.blobs.names() if name.startswith(beginning) and name != mark)
 
     def close(self) -> None:
         """Let go; what no commit has named is removed by the next start."""
