@@ -35,6 +35,7 @@ class S3Blobs:
         self._requester = Requester(address, around)
         self._beside = writing.Beside()
         self._is_closed = False
+        self._checked = self.counts()
 
     def sink(self, name: str, length: int | None) -> writing.Sink:  # noqa: ARG002 -- it shows as it comes
         """Return what takes the bytes of a new blob."""
@@ -74,6 +75,7 @@ class S3Blobs:
         probe = f"check-{int(self._around.chance() * 2**52):013x}"
         self._check_blob(probe)
         self._check_upload(f"{probe}-parts")
+        self._checked = self.counts()
 
     def counts(self) -> Counts:
         """Return what was asked of the provider until now."""
@@ -87,7 +89,8 @@ class S3Blobs:
         self._requester.stop()
         self._beside.close()
         self._requester.pool.close()
-        _log.info("%s: %s", self._requester.where, self.counts())
+        if (counts := self.counts()) != self._checked:
+            _log.info("%s: %s", self._requester.where, counts)
 
     def _key(self, name: str) -> str:
         return f"{self._address.prefix}{name}"
