@@ -1,4 +1,4 @@
-"""The command line: `anys3 serve`, `check`, `spec`, `key`, `bucket`, `scrub`, `backup`, `doctor`. The only reader of the environment."""
+"""The command line: `anys3 serve`, `check`, `spec`, `key`, `bucket`, `scrub`, `backup`, `store`, `doctor`. The only reader of the environment."""
 
 from __future__ import annotations
 
@@ -58,6 +58,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from anys3.cli import backups
 
             return backups.run(arguments)
+        case "store":
+            from anys3.cli import moving
+
+            return moving.run(arguments)
         case "doctor":
             from anys3.cli import doctor
 

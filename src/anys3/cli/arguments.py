@@ -9,6 +9,7 @@ from typing import Any
 
 import anys3
 from anys3.cli.check_arguments import add_check
+from anys3.cli.store_arguments import add_store
 from anys3.server.options import OPTIONS, Option
 from anys3.server.refusals import MEANINGS
 
@@ -21,6 +22,8 @@ start here:
   anys3 spec explain PUT-03           what a requirement says, and why
   anys3 bucket public site            let everyone read the objects of a bucket
   anys3 backup data /mnt/backup/s3    a copy of one moment, while the server runs
+  anys3 store copy data /mnt/new --follow
+                                      move it all to other disks or engines, while the server runs
   anys3 doctor data                   what is wrong here, or soon will be, and what to do about it
 
 exit codes (`anys3 check` has its own):
@@ -144,6 +147,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_bucket(commands)
     _add_scrub(commands)
     _add_backup(commands)
+    add_store(commands, _command)
     _add_doctor(commands)
     _add_spec(commands)
     return parser

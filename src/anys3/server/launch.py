@@ -21,7 +21,7 @@ from anys3.server.application import Application, Service
 from anys3.server.banner import Started
 from anys3.server.buckets import make_wanted
 from anys3.server.config import Settings
-from anys3.server.locations import refusing, taken
+from anys3.server.locations import refusing, require_open, taken
 from anys3.server.refusals import Exit, Refusal
 from anys3.server.serving import run_worker
 from anys3.store import opening
@@ -228,6 +228,7 @@ class _Launch:
     async def _furnish(self, store: Store) -> credentials.RootKey:
         """Put into the store what must be there before the first request: root key and buckets."""
         settings, now_ms = self._settings, time.time_ns() // 1_000_000
+        await require_open(store, settings.location)
         root = await credentials.settle_root_key(store, settings.root_key, now_ms)
         credentials.check_root_key(
             root.pair, settings.root_key_source or "the root key", settings.listen.is_loopback

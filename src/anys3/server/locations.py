@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from anys3.store.starting import (
     Unreachable,
     Unsuitable,
 )
+
+_log = logging.getLogger("anys3.server")
 
 _TOLD: tuple[tuple[type[StoreError], Exit, str], ...] = (
     (
@@ -94,6 +97,20 @@ def taken(location: Location, directory: Path | None) -> Iterator[None]:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 remove_half_made(directory)
         yield
+
+
+async def require_open(store: Store, location: Location) -> None:
+    """Refuse to serve a store that takes no changes for good (exit code 15): it is another one that counts."""
+    pause = await store.paused()
+    if pause is None:
+        return
+    if pause.ends_ms is None:
+        raise Refusal(
+            Exit.PAUSED,
+            f"{location} can't be served: {pause.reason}; serve what it was moved to, or finish the copy by the same"
+            f" `anys3 store copy`; if you know better, `anys3 store resume {location}`",
+        )
+    _log.warning("%s takes no changes for now: %s", location, pause.reason)
 
 
 def require_store(directory: Path) -> None:

@@ -23,6 +23,7 @@ class Exit(IntEnum):
     DAMAGED = 12
     UNHEALTHY = 13
     UNREACHABLE = 14
+    PAUSED = 15
 
 
 MEANINGS = {
@@ -37,10 +38,11 @@ MEANINGS = {
     Exit.NOT_A_STORE: "the directory holds no store",
     Exit.NOT_FOUND: "no such bucket or key",
     Exit.TLS: "the certificate or its key can't be used",
-    Exit.CONFLICT: "the name is taken, the bucket isn't empty, or DEST is no earlier backup of this store",
-    Exit.DAMAGED: "the scrub or the backup found damaged or missing data",
+    Exit.CONFLICT: "the name is taken, the bucket or the new store isn't empty, or DEST is no backup of this store",
+    Exit.DAMAGED: "the scrub, the backup or the copy found damaged or missing data",
     Exit.UNHEALTHY: "the doctor found a warning or a problem",
     Exit.UNREACHABLE: "the index's database, or the place of the blobs, can't be reached or used",
+    Exit.PAUSED: "the store was moved to another place, or is the half of a copy",
 }
 """What each exit code says, for `--help` and docs/cli.md."""
 

@@ -45,6 +45,25 @@ def check_index(url: str) -> str:
     return url
 
 
+def is_index(text: str) -> bool:
+    """Say whether a text is the URL of an index, and not a directory."""
+    return scheme_of(text) in _INDEXES
+
+
+def blobs_of(directory: Path) -> str:
+    """Return where a store in a directory keeps large contents, as far as it knows; "": there, or there is none.
+
+    Raises ValueError.
+    """
+    from anys3.store.embedded import remote  # noqa: PLC0415
+
+    try:
+        known = remote.remembered(directory)
+    except Unsuitable as error:
+        raise ValueError(str(error)) from None
+    return known.url if known else ""
+
+
 def check_blobs(url: str) -> str:
     """Return the URL of a place for blobs if there is an engine for it. Raises ValueError."""
     if scheme_of(url) not in _BLOBS:
@@ -86,6 +105,11 @@ class Location:
     def is_remote(self) -> bool:
         """Whether engines on other machines are part of it. None of them may be open when a process forks."""
         return bool(self.index or self.blobs)
+
+    @property
+    def shown_blobs(self) -> str:
+        """The URL of the blobs, without a password."""
+        return redact(self.blobs)
 
     def __str__(self) -> str:
         return redact(self.index) or (str(self.directory) if self.directory else "memory")
@@ -185,6 +209,29 @@ async def open_beside(location: Location) -> Store:
 
     assert location.directory is not None
     return embedded.open_store(location.directory, is_server=False)
+
+
+async def open_whole(location: Location, *, is_new: bool = False) -> Store:
+    """Open all of a store beside servers, to read it or to fill it; a new one is made if there is none.
+
+    Raises what `starting` and `interface` name.
+    """
+    location.check()
+    blobs = await _blobs(location, is_checked=True)
+    try:
+        if location.index:
+            assert blobs is not None  # `check` has seen to that
+            return await _remote_index(location, blobs, is_server=False)
+        from anys3.store import embedded  # noqa: PLC0415
+
+        assert location.directory is not None
+        if is_new:
+            embedded.prepare(location.directory, location.blobs)
+        return embedded.open_store(location.directory, is_server=False, blobs=blobs)
+    except BaseException:
+        if blobs is not None:
+            blobs.close()
+        raise
 
 
 def _embedded(

@@ -27,7 +27,15 @@ _TIMES_ESTIMATE = 10
 
 
 class Refused(Exception):  # noqa: N818 (what happened)
-    """The copy can't be begun, or not ended; what was copied stays for the next run."""
+    """The copy can't be begun, or not ended; what was copied stays for the next run.
+
+    `in_way` is the pause that is in the way of that, and `is_of_target` says whose it is.
+    """
+
+    def __init__(self, reason: str, in_way: Pause | None = None, *, is_of_target: bool = False) -> None:
+        super().__init__(reason)
+        self.in_way = in_way
+        self.is_of_target = is_of_target
 
 
 class Copy:
@@ -40,12 +48,12 @@ class Copy:
         names: tuple[str, str],
         *,
         progress: Progress = lambda *_: None,
-        announce: Callable[[float], None] = lambda _: None,
+        announce: Callable[[float, float], None] = lambda *_: None,
         today: str = "",
     ) -> None:
         """`names` are those of the two stores, as people read them in `Pause.reason`.
 
-        `announce` is called with the estimate in seconds before writes are paused.
+        `announce` is called before writes are paused: with the estimate in seconds, and how long it may be at most.
         """
         self._source = source
         self._target = target
@@ -86,21 +94,21 @@ class Copy:
         """Return the pause that an earlier run left in the source, if there is one. Raises Refused."""
         pause = await self._source.paused()
         if pause is not None and not pause.reason.startswith((self._moving, self._moved)):
-            raise Refused(f"the store can't be moved: {pause.reason}")
+            raise Refused(f"it can't be moved: {pause.reason}", pause)
         return pause
 
     async def _mark(self) -> Pause:
         """Keep everybody else from writing to the target. Raises Refused unless it is empty, or our own half copy."""
         was = await self._target.paused()
         if was is not None and was.reason != self._copying:
-            raise Refused(f"the store that is to be made is in use: {was.reason}")
+            raise Refused(f"it takes no copy: {was.reason}", was, is_of_target=True)
         try:
             mark = await self._target.pause(self._copying, was=was)
         except PauseChanged as error:
-            raise Refused(f"the store that is to be made is in use: {error}") from None
+            raise Refused(f"it takes no copy: {error}", error.pause, is_of_target=True) from None
         if was is None and await patiently(self._holds_something):
             await self._target.resume(mark)
-            raise Refused("the store that is to be made is not empty")
+            raise Refused("it is not empty", is_of_target=True)
         return mark
 
     async def _holds_something(self) -> bool:
@@ -122,8 +130,9 @@ class Copy:
         """Pause the source, copy what is left, and leave it paused."""
         report = self.report
         report.estimate_s = report.last.seconds
-        self._announce(report.estimate_s)
-        async with self._paused(max(PAUSE_MIN_S, _TIMES_ESTIMATE * report.estimate_s)) as pause:
+        lasts_s = max(PAUSE_MIN_S, _TIMES_ESTIMATE * report.estimate_s)
+        self._announce(report.estimate_s, lasts_s)
+        async with self._paused(lasts_s) as pause:
             began = time.monotonic()
             report.passes.append(await passing.run("the last pass", report.last.bytes, is_last=True))
             if report.damaged:
