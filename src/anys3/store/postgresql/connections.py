@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -129,8 +131,19 @@ async def connect(address: Address) -> Any:
             failures.append(f"{address.host(number)}: {error or type(error).__name__}")
         else:
             address.succeeded(number)
+            _forget_when_closed(raw)
             return raw
     raise Unavailable(f"PostgreSQL can't be reached ({'; '.join(failures)})")
+
+
+def _forget_when_closed(raw: Any) -> None:
+    """Let a connection that is closed, also by the end of this process, take along what it has not delivered.
+
+    A system would go on sending it for minutes: to a network that heals, a mutation that its caller has done again
+    since, and others have built upon.
+    """
+    connected = raw._transport.get_extra_info("socket")  # noqa: SLF001 (asyncpg has no other way)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _settings(address: Address) -> dict[str, str]:
