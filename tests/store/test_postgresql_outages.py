@@ -276,3 +276,30 @@ def test_a_store_that_can_not_be_opened_leaves_no_connection(own: Postgresql, tm
         await until(lambda: own.psql(others, dsn) == "0")
 
     asyncio.run(test())
+
+
+def test_a_write_that_no_standby_has_is_neither_acknowledged_nor_seen(tmp_path: Path) -> None:
+    need(engine.missing())
+
+    async def test(server: Postgresql) -> None:
+        async with opened(server.dsn, tmp_path / "blobs") as [store]:
+            bucket = await new_bucket(store)
+            await put(store, bucket, b"k", b"1")
+            server.replicas[0].kill()
+            second = asyncio.create_task(put(store, bucket, b"k", b"2"))
+            await asyncio.sleep(1)
+            third = asyncio.create_task(
+                put(store, bucket, b"k", b"3")
+            )  # waits for the lock that the second has
+            outcomes = await asyncio.gather(second, third, return_exceptions=True)
+            assert [type(one) for one in outcomes] == [Unknown, Unavailable]
+            assert await get(store, bucket, b"k") == b"1"
+            await asyncio.to_thread(server.replicas[0].start)
+
+            async def is_written() -> bool:
+                return await get(store, bucket, b"k") == b"2"
+
+            await until(is_written)
+
+    with Postgresql(tmp_path / "server", replicas=1, is_durable=False) as server:
+        asyncio.run(test(server))

@@ -113,10 +113,12 @@ class Lane:
         # In one order everywhere: two transactions that lock the same keys can't wait for each other.
         calls.sort(key=lambda call: call.arguments[:2])
         try:
+            arguments = [call.arguments for call in calls]
             if len(calls) == 1:
-                found = await self._pool.change(self._sql, *calls[0].arguments)
+                found = await self._pool.attempt(
+                    lambda link: link.fetch(self._sql, arguments[0]), may_repeat=False
+                )
             else:
-                arguments = [call.arguments for call in calls]
                 found = await self._pool.attempt(
                     lambda link: link.fetch_many(self._sql, arguments), may_repeat=False
                 )

@@ -11,7 +11,7 @@ import contextlib
 import socket
 import struct
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar
@@ -26,6 +26,7 @@ HOST_S = 2.0
 """For each of several hosts."""
 STATEMENT_S = 10.0
 """How long the server works on one statement; we wait a little longer."""
+WAIT_S = STATEMENT_S + 2
 RETRY_S = 4.0
 """What may be repeated is repeated for this long."""
 _PAUSE_S = 0.05
@@ -152,41 +153,76 @@ def _settings(address: Address) -> dict[str, str]:
 
 
 class Link:
-    """One connection, and the statements that were prepared on it."""
+    """One connection, and the statements that were prepared on it.
 
-    __slots__ = ("_is_prepared", "_statements", "raw")
+    One that misses a deadline is ended without a request to cancel: that would end a commit's wait for a synchronous
+    standby, too, and others would see what may be lost.
+    """
+
+    __slots__ = ("_is_late", "_is_prepared", "_loop", "_statements", "raw")
 
     def __init__(self, raw: Any, *, is_prepared: bool) -> None:
         self.raw = raw
         self._is_prepared = is_prepared
         self._statements: dict[str, Any] = {}
+        self._loop = asyncio.get_running_loop()
+        self._is_late = False
 
-    async def fetch(self, sql: str, args: Sequence[object], timeout_s: float = STATEMENT_S + 2) -> list[Any]:
+    async def fetch(self, sql: str, args: Sequence[object], timeout_s: float = WAIT_S) -> list[Any]:
         """Run a statement and return its rows."""
-        if not self._is_prepared:
-            rows: list[Any] = await self.raw.fetch(sql, *args, timeout=timeout_s)
-            return rows
-        statement = self._statements.get(sql) or await self._prepare(sql, timeout_s)
-        found: list[Any] = await statement.fetch(*args, timeout=timeout_s)
-        return found
+        timer = self._loop.call_later(timeout_s, self._give_up)
+        try:
+            if self._is_prepared:
+                statement = self._statements.get(sql) or await self._prepare(sql)
+                found: list[Any] = await statement.fetch(*args)
+            else:
+                found = await self.raw.fetch(sql, *args)
+        except asyncpg.PostgresConnectionError as error:
+            raise self._reason(error) from error
+        else:
+            return found
+        finally:
+            timer.cancel()
 
     async def fetch_many(self, sql: str, args: Sequence[Sequence[object]]) -> list[Any]:
         """Run a statement once for each arguments, in one transaction and one round trip; return all rows."""
-        if not self._is_prepared:
-            rows: list[Any] = await self.raw.fetchmany(sql, args, timeout=STATEMENT_S + 2)
-            return rows
-        statement = self._statements.get(sql) or await self._prepare(sql, STATEMENT_S)
-        found: list[Any] = await statement.fetchmany(args, timeout=STATEMENT_S + 2)
-        return found
+        with self.deadline():
+            if self._is_prepared:
+                statement = self._statements.get(sql) or await self._prepare(sql)
+                found: list[Any] = await statement.fetchmany(args)
+            else:
+                found = await self.raw.fetchmany(sql, args)
+            return found
 
-    async def _prepare(self, sql: str, timeout_s: float) -> Any:
+    @contextlib.contextmanager
+    def deadline(self, timeout_s: float = WAIT_S) -> Iterator[None]:
+        """End the connection if what is done meanwhile takes longer."""
+        timer = self._loop.call_later(timeout_s, self._give_up)
+        try:
+            yield
+        except asyncpg.PostgresConnectionError as error:
+            raise self._reason(error) from error
+        finally:
+            timer.cancel()
+
+    async def _prepare(self, sql: str) -> Any:
         # Nothing has happened yet, if this fails: so it is said.
         try:
-            statement = await self.raw.prepare(sql, timeout=timeout_s)
-        except (OSError, TimeoutError, asyncpg.PostgresConnectionError) as error:
+            statement = await self.raw.prepare(sql)
+        except (OSError, asyncpg.PostgresConnectionError) as error:
             raise asyncpg.InterfaceError(f"lost while preparing a statement: {error}") from error
         self._statements[sql] = statement
         return statement
+
+    def _give_up(self) -> None:
+        self._is_late = True
+        self.end()
+
+    def _reason(self, error: Exception) -> Exception:
+        """Return what to say of a connection that was lost."""
+        if self._is_late:
+            return TimeoutError("no answer in time")
+        return ConnectionError(str(error))
 
     def end(self) -> None:
         """Drop the connection without a word."""
@@ -213,7 +249,12 @@ class Pool:
 
     async def change(self, sql: str, *args: object) -> list[Any]:
         """Run a statement at most once, and return its rows. Raises Unavailable, Unknown, StoreFull."""
-        return await self.attempt(lambda link: link.fetch(sql, args), may_repeat=False)
+        return await self.once(lambda link: link.fetch(sql, args))
+
+    async def once(self, work: Callable[[Link], Awaitable[Result]]) -> Result:
+        """Do what must not happen twice; it is not broken off if the caller stops waiting. Raises as `attempt`."""
+        task = asyncio.get_running_loop().create_task(self.attempt(work, may_repeat=False))
+        return await asyncio.shield(task)
 
     async def attempt(self, work: Callable[[Link], Awaitable[Result]], *, may_repeat: bool) -> Result:
         """Do one statement or transaction; again while it has not happened, or may happen again.

@@ -21,6 +21,7 @@ from anys3.store.interface import (
     Parts,
     Pause,
     StoreError,
+    Unavailable,
     UploadListing,
 )
 from anys3.store.postgresql import rows, schema
@@ -38,6 +39,7 @@ from anys3.store.postgresql.side import Side
 
 _log = logging.getLogger(__name__)
 _SIDE_CONNECTIONS = 2
+_MIGRATION_S = 60
 
 
 async def open_store(dsn: str, blobs: Blobs, *, is_server: bool = True) -> PostgresqlStore:
@@ -50,7 +52,11 @@ async def open_store(dsn: str, blobs: Blobs, *, is_server: bool = True) -> Postg
         address = Address(dsn)
         connection = await connect(address)
         try:
-            store_id = await schema.prepare(connection, address.schema)
+            async with asyncio.timeout(_MIGRATION_S):
+                store_id = await schema.prepare(connection, address.schema)
+        except TimeoutError:
+            connection.terminate()
+            raise Unavailable(f"PostgreSQL has not made the schema in {_MIGRATION_S} s") from None
         finally:
             with contextlib.suppress(Exception):
                 await connection.close(timeout=1)

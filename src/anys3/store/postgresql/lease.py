@@ -153,7 +153,8 @@ class Lease:
     async def _connect(self) -> None:
         raw = await connect(self._address)
         self._link = Link(raw, is_prepared=self._address.is_prepared)
-        with contextlib.suppress(asyncpg.PostgresError):  # not every server of this protocol has LISTEN
+        # Not every server of this protocol has LISTEN.
+        with contextlib.suppress(asyncpg.PostgresError), self._link.deadline(_BEAT_TIMEOUT_S):
             await raw.add_listener(self.channel, self._hear)
         if not self.process:
             await self._register()

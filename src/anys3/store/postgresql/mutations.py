@@ -99,7 +99,7 @@ class Mutations:
         for content in contents:
             content.is_claimed = True
         try:
-            committed = await self._pool.attempt(partial(self._transact, mutation=mutation), may_repeat=False)
+            committed = await self._pool.once(partial(self._transact, mutation=mutation))
         except BaseException as error:
             for content in contents:
                 # Of what was cancelled, nobody knows either.
@@ -111,31 +111,35 @@ class Mutations:
         return Committed(committed)
 
     async def _transact(self, link: Link, mutation: Mutation) -> int:
+        with link.deadline():
+            async with link.raw.transaction():
+                return await self._change(link, mutation)
+
+    async def _change(self, link: Link, mutation: Mutation) -> int:
         bucket = mutation.bucket
-        async with link.raw.transaction():
-            # Each key is locked before one of them is judged; in one order everywhere.
-            locked: dict[bytes, Entry | None] = {}
-            for key in sorted({expectation.key for expectation in mutation.expect}):
-                [row] = await link.fetch(self._sql["object_lock"], (bucket.id, key, self._pauses.holder))
-                if row[0] in (committing.NO_BUCKET, committing.PAUSED):
-                    _refuse(row, bucket, mutation.changes[0], ())
-                locked[key] = _current(row)
-            for expectation in mutation.expect:
-                if committing.first_failed((expectation,), locked[expectation.key]) is not None:
-                    raise ExpectationFailed(expectation, locked[expectation.key])
-            sequence = 0
-            for change in mutation.changes:
-                name, arguments, _ = call_of(bucket, change, _NOTHING)
-                [row] = await link.fetch(self._sql[name], (*arguments, self._pauses.holder))
-                if row[0] != committing.DONE:
-                    _refuse(row, bucket, change, ())
-                sequence = max(sequence, row[1])
-            for key in locked:  # what was only locked
-                await link.fetch(
-                    f"DELETE FROM {self._schema}.object"
-                    " WHERE bucket = $1 AND key = $2 AND newest = 0 AND sequence = 0",
-                    (bucket.id, key),
-                )
+        # Each key is locked before one of them is judged; in one order everywhere.
+        locked: dict[bytes, Entry | None] = {}
+        for key in sorted({expectation.key for expectation in mutation.expect}):
+            [row] = await link.fetch(self._sql["object_lock"], (bucket.id, key, self._pauses.holder))
+            if row[0] in (committing.NO_BUCKET, committing.PAUSED):
+                _refuse(row, bucket, mutation.changes[0], ())
+            locked[key] = _current(row)
+        for expectation in mutation.expect:
+            if committing.first_failed((expectation,), locked[expectation.key]) is not None:
+                raise ExpectationFailed(expectation, locked[expectation.key])
+        sequence = 0
+        for change in mutation.changes:
+            name, arguments, _ = call_of(bucket, change, _NOTHING)
+            [row] = await link.fetch(self._sql[name], (*arguments, self._pauses.holder))
+            if row[0] != committing.DONE:
+                _refuse(row, bucket, change, ())
+            sequence = max(sequence, row[1])
+        for key in locked:  # what was only locked
+            await link.fetch(
+                f"DELETE FROM {self._schema}.object"
+                " WHERE bucket = $1 AND key = $2 AND newest = 0 AND sequence = 0",
+                (bucket.id, key),
+            )
         return sequence
 
 
