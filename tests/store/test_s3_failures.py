@@ -277,14 +277,14 @@ def test_one_request_at_a_time_finds_out_whether_an_outage_is_over() -> None:
     circuit = Circuit(lambda: now[0])
     for _ in range(5):
         assert circuit.admits()
-        circuit.failed("503 SlowDown")
+        circuit.failed("503 SlowDown", 0.0)
     assert circuit.admits(), "five failures at one moment are no outage"
     now[0] = 2.0
-    assert circuit.failed("503 SlowDown"), "an outage begins"
+    assert circuit.failed("503 SlowDown", 0.0), "an outage begins"
     assert not circuit.admits()
     now[0] = 3.5
     assert [circuit.admits() for _ in range(3)] == [True, False, False]
-    circuit.failed("503 SlowDown", 0.0)
+    circuit.failed("503 SlowDown", 0.0, 0.0)
     assert not circuit.admits()
     now[0] = 5.0
     assert circuit.admits()
@@ -293,16 +293,23 @@ def test_one_request_at_a_time_finds_out_whether_an_outage_is_over() -> None:
     assert [circuit.admits() for _ in range(3)] == [True, True, True]
 
 
+def test_requests_that_all_met_silence_show_an_outage_when_they_give_up_waiting() -> None:
+    now = [10.0]
+    circuit = Circuit(lambda: now[0])
+    assert [circuit.failed("stalled", 10.0) for _ in range(5)] == [False, False, False, False, True]
+    assert not circuit.admits()
+
+
 def test_a_request_that_fails_for_itself_is_no_outage() -> None:
     now = [0.0]
     circuit = Circuit(lambda: now[0])
-    circuit.failed("500 InternalError")
+    circuit.failed("500 InternalError", 0.0)
     circuit.succeeded()
     now[0] = 30.0
-    assert not circuit.failed("500 InternalError", 30.0)
+    assert not circuit.failed("500 InternalError", 0.0, 30.0)
     assert circuit.admits()
     now[0] = 31.0
-    assert circuit.failed("500 InternalError", 1.0), "nobody else was answered for as long"
+    assert circuit.failed("500 InternalError", 0.0, 1.0), "nobody else was answered for as long"
     assert not circuit.admits()
 
 

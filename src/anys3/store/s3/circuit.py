@@ -14,7 +14,7 @@ _SLACK_S = 0.1
 class Circuit:
     """Tells new requests to fail at once after many failures in a row. For any number of threads.
 
-    It opens when the last 5 tries failed and the first of them 2 s ago, or when a request has given up
+    It opens when the last 5 tries failed and the first of them began 2 s ago, or when a request has given up
     and nothing else was answered meanwhile. From then on one request at a time, a second after the last, is let through to find out; the first success closes it. Requests
     that began before go on trying.
     """
@@ -54,15 +54,15 @@ class Circuit:
             was_open, self._failures, self._is_open = self._is_open, 0, False
             return was_open
 
-    def failed(self, reason: str, gives_up_after_s: float | None = None) -> bool:
-        """Hear that a try got no answer, or that of an overload; whether an outage begins with it.
+    def failed(self, reason: str, took_s: float, gives_up_after_s: float | None = None) -> bool:
+        """Hear that a try got no answer in `took_s`, or that of an overload; whether an outage begins with it.
 
         `gives_up_after_s`: its request is not tried again, and has met only failures for that long.
         """
         with self._lock:
             now, was_open = self._clock(), self._is_open
             if not self._failures:
-                self._since = now
+                self._since = now - took_s
             self._failures += 1
             self.reason = reason
             # Where others had success meanwhile, it is the request that fails, and no outage.

@@ -121,7 +121,7 @@ class Requester:
         began = time.monotonic()
         deadline = began + (patience_s or self._address.timeout_s) + request.more_s
         for number in itertools.count():
-            asked_s, used = 0.0, self._found
+            tried, asked_s, used = time.monotonic(), 0.0, self._found
             try:
                 answer, connection = self._exchange(request, is_streamed=is_streamed, is_retry=number > 0)
             except (ExchangeError, ValueError) as error:  # ValueError: no HTTP
@@ -136,9 +136,8 @@ class Requester:
                 failure, asked_s = refusals.said(answer), refusals.retry_after_s(answer)
             pause_s = self._pause_s(number, asked_s)
             now = time.monotonic()
-            began = now if number == 0 else began  # from here on, of its failures
             gives_up = is_single or now + pause_s > deadline
-            if self.circuit.failed(failure, now - began if gives_up else None):
+            if self.circuit.failed(failure, now - tried, now - began if gives_up else None):
                 _log.warning(
                     "%s does not answer, and requests fail at once until it does: %s", self.where, failure
                 )
