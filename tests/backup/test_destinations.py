@@ -69,7 +69,7 @@ def test_json_tells_what_was_done(server: ServerProcess, backed_up: Path) -> Non
         "objects": 2,
         "uploads": 0,
         "parts": 0,
-        "blobs": {"copied": 1, "kept": 0, "removed": 1},
+        "blobs": {"copied": 1, "kept": 0, "removed": 1, "elsewhere": 0},
         "damaged": [],
         "missing": [],
     }
@@ -80,7 +80,7 @@ def test_what_is_unchanged_is_not_copied_again(server: ServerProcess, backed_up:
     before = blob_of(backed_up).stat().st_ino
     told = json.loads(anys3("backup", server.directory, backed_up, "--json").stdout)
     assert (told["blobs"], blob_of(backed_up).stat().st_ino) == (
-        {"copied": 0, "kept": 1, "removed": 0},
+        {"copied": 0, "kept": 1, "removed": 0, "elsewhere": 0},
         before,
     )
 
