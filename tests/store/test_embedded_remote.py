@@ -6,6 +6,8 @@ import asyncio
 import copy
 import json
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from anys3.store.embedded import EmbeddedStore, confirm, open_store, prepare, recover
+from anys3.store.embedded import EmbeddedStore, confirm, janitor, open_store, prepare, recover
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.remote import FILE, RemoteFiles
 from anys3.store.files import open_blobs
@@ -262,6 +264,23 @@ def test_what_a_command_frees_without_the_engine_is_removed_by_the_next_start(tm
     asyncio.run(delete())
     assert len(blobs(tmp_path)) == 1
     assert on_store(tmp_path, wait)
+
+
+def test_what_a_command_frees_beside_a_server_is_removed_by_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(janitor, "_SWEEP_S", 0.1)
+    command = [sys.executable, "-m", "anys3", "bucket", "delete", "photos", "--dir", str(tmp_path / "store")]
+
+    async def use(store: EmbeddedStore) -> None:
+        bucket = await new_bucket(store)
+        await change(store, bucket, PutUpload(upload(b"u", "id")))
+        await change(store, bucket, PutPart(b"u", "id", part(1, LARGE), content(store, pattern(LARGE))))
+        assert await asyncio.to_thread(eventually, lambda: not markers(tmp_path))
+        await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, timeout=PATIENCE_S)
+        assert await asyncio.to_thread(eventually, lambda: not blobs(tmp_path))
+
+    on_store(tmp_path, use)
 
 
 # --- which place it is --------------------------------------------------------------------------------

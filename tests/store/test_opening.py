@@ -82,6 +82,14 @@ def test_what_can_not_be_reached_says_what_was_expected(tmp_path: Path) -> None:
         assert "hunter2" not in str(refused.value)
 
 
+def test_a_directory_with_something_else_in_it_is_no_place_for_blobs(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "letter.txt").write_text("mine")
+    location = Location(tmp_path / "d", blobs=f"file:{tmp_path}/b")
+    with take(location), pytest.raises(Unsuitable, match="it holds 'letter.txt'"):
+        asyncio.run(open_worker(location, 0, is_first=True))
+
+
 def test_a_url_that_an_engine_can_not_read_is_unsuitable() -> None:
     for url in ("s3://b", "rados:///", "file:"):
         with pytest.raises(Unsuitable):

@@ -6,7 +6,6 @@ PostgreSQL.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
@@ -264,6 +263,8 @@ async def _remote_index(location: Location, blobs: Blobs, *, is_server: bool) ->
 async def _blobs(location: Location, *, is_checked: bool) -> Blobs | None:
     if not location.blobs:
         return None
+    import asyncio  # noqa: PLC0415 (`anys3 --help` needs none)
+
     loop = asyncio.get_running_loop()
     blobs = await loop.run_in_executor(None, open_blobs, location.blobs)
     if is_checked:
