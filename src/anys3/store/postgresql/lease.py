@@ -25,8 +25,8 @@ from anys3.store.postgresql.connections import Link, Pool, connect, judge
 
 _log = logging.getLogger(__name__)
 BEAT_S = 1.0
-LEASE_S = 3.0
-_BEAT_TIMEOUT_S = 2.0
+LEASE_S = 5.0
+_BEAT_TIMEOUT_S = 3.0
 _PAUSE_S = 0.2
 _POLL_S = 0.001
 _POLL_MAX_S = 0.05
