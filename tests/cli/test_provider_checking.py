@@ -62,7 +62,6 @@ def test_without_a_home_it_is_checked_too(provider: Provider, tmp_path: Path) ->
             Fault(status=400, code="InvalidRequest"),
             "DELS-01/deletes-and-reports, FAIL: the list",
         ),
-        ("^POST .*uploadId", Fault(status=403, code="AccessDenied"), "CPL-01/"),
     ],
 )
 def test_what_does_not_do_what_blobs_need_is_refused(
@@ -71,6 +70,14 @@ def test_what_does_not_do_what_blobs_need_is_refused(
     proxy.fail(pattern, fault, times=100)
     with pytest.raises(Refusal, match=f"can't be kept.* first {said}.*check=no in the URL leaves this out"):
         check(provider, tmp_path, f"http://127.0.0.1:{proxy.port}")
+
+
+def test_what_blobs_can_do_without_is_said_and_no_refusal(
+    provider: Provider, proxy: Proxy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proxy.fail("^POST .*uploadId", Fault(status=200, code="InternalError"), times=100)
+    check(provider, tmp_path, f"http://127.0.0.1:{proxy.port}")
+    assert "; not met, and not needed: CPL-01/" in capsys.readouterr().err
 
 
 def test_where_nobody_listens_is_refused(provider: Provider, proxy: Proxy, tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ class Fault:
     """The server does as it is told, and nobody hears of it."""
     cut_answer_at: int | None = None
     flip_answer_at: int | None = None
+    body: str = ""
+    """What is answered in place of the server's body, which did as it was told."""
     delay_s: float = 0.0
 
 
@@ -127,6 +129,10 @@ class Proxy:
         time.sleep(fault.delay_s)
         if fault.is_answer_lost or not answer:
             return False
+        if fault.body:
+            _forward_body(server, None, rest, _length(answer), None, None)
+            client.sendall(_whole("200 OK", "", fault.body))
+            return True
         client.sendall(answer)
         is_empty = method == b"HEAD" or answer.split(b" ")[1] == b"204"
         length = 0 if is_empty else _length(answer)
@@ -156,9 +162,12 @@ def faulty(server_port: int) -> Iterator[Proxy]:
 
 
 def _answer(fault: Fault, method: bytes) -> bytes:
-    body = b"" if method == b"HEAD" else f"<Error><Code>{fault.code}</Code></Error>".encode()
-    head = f"HTTP/1.1 {fault.status} No\r\nContent-Length: {len(body)}\r\n{fault.headers}\r\n"
-    return head.encode() + body
+    body = "" if method == b"HEAD" else f"<Error><Code>{fault.code}</Code></Error>"
+    return _whole(f"{fault.status} No", fault.headers, body)
+
+
+def _whole(status: str, headers: str, body: str) -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n{body}".encode()
 
 
 def _read_head(connection: socket.socket) -> tuple[bytes, bytes]:

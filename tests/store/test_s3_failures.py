@@ -419,6 +419,39 @@ def test_a_check_says_that_a_clock_is_wrong(provider: Provider) -> None:
     blobs.close()
 
 
+@pytest.mark.parametrize(
+    ("pattern", "code", "said"),
+    [
+        ("^POST .*uploadId", "InvalidPart", "CompleteMultipartUpload of check-.*-parts was answered 403"),
+        ("^GET .*uploads", "AccessDenied", "ListMultipartUploads was answered 403 AccessDenied: the key may"),
+        ("^POST .*delete", "AccessDenied", "DeleteObjects was answered 403"),
+        ("^DELETE", "AccessDenied", "check-.*-none is listed, though it is not there"),
+    ],
+)
+def test_a_check_tries_all_that_blobs_need(
+    blobs: S3Blobs, proxy: Proxy, pattern: str, code: str, said: str
+) -> None:
+    proxy.fail(pattern, Fault(status=403, code=code))
+    with pytest.raises(Unavailable, match=said):
+        blobs.check()
+
+
+def test_a_check_does_not_list_what_is_there(blobs: S3Blobs, provider: Provider, proxy: Proxy) -> None:
+    blobs.check()
+    listed = [line for line in proxy.seen if "list-type" in line and "prefix=check-" not in line]
+    assert len(listed) == 1
+    assert "max-keys=1&" in listed[0]
+
+
+def test_a_completion_without_an_etag_is_one(blobs: S3Blobs, proxy: Proxy, name: str) -> None:
+    proxy.fail(
+        "^POST .*uploadId",
+        Fault(body="<CompleteMultipartUploadResult><ETag/></CompleteMultipartUploadResult>"),
+    )
+    write(blobs, name, BYTES)
+    assert read(blobs, name, 0, len(BYTES)) == BYTES
+
+
 def test_a_check_finds_that_nothing_may_be_written(blobs: S3Blobs, proxy: Proxy) -> None:
     proxy.fail("^PUT", Fault(status=403, code="AccessDenied"), times=100)
     with pytest.raises(Unavailable, match="PutObject of check-[0-9a-f]+ was answered 403 AccessDenied"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import anys3
 from anys3.cli import output
 from anys3.conformance import callers, selection
 from anys3.conformance.ground import Identity, Limits
-from anys3.conformance.outcomes import Outcome
+from anys3.conformance.outcomes import Outcome, Result
 from anys3.conformance.report import Report
 from anys3.conformance.session import CannotBegin, Session, Wishes, new_run_id
 from anys3.server.locations import refusing
@@ -24,7 +24,7 @@ from anys3.store.provider import Provider
 NEEDED = ("PutObject", "GetObject", "HeadObject", "DeleteObjects", "ListObjectsV2")
 """The operations of tier 1 that blobs need."""
 USED = ("CreateMultipartUpload", "CompleteMultipartUpload", "AbortMultipartUpload", "ListMultipartUploads")
-"""Those that blobs larger than a part need where they are offered. An ETag that is no MD5 does not matter."""
+"""Those that blobs larger than a part are written with. What of them blobs need the engine's own check has tried."""
 _LIMITS = Limits(requests=500, seconds=60.0)
 
 
@@ -44,27 +44,27 @@ def check(provider: Provider, environment: Mapping[str, str]) -> None:
         report = _run(provider, environment)
     except CannotBegin as error:
         raise Refusal(Exit.UNREACHABLE, f"the blobs can't be kept in {where}: {error}") from None
-    is_whole = not any(
-        result.outcome is Outcome.ABSENT for result in report.results if result.operation in USED
-    )
-    wrong = [
-        result
-        for result in report.results
-        if result.outcome not in (Outcome.PASS, Outcome.WARN) and (is_whole or result.operation in NEEDED)
-    ]
-    if wrong:
-        first = wrong[0]
+    wrong = [result for result in report.results if result.outcome not in (Outcome.PASS, Outcome.WARN)]
+    needed = [result for result in wrong if result.operation in NEEDED]
+    if needed:
+        first = needed[0]
         raise Refusal(
             Exit.UNREACHABLE,
-            f"the blobs can't be kept in {where}: {len(wrong)} of {len(report.results)} quick checks did not pass,"
+            f"the blobs can't be kept in {where}: {len(needed)} of {len(report.results)} quick checks did not pass,"
             f" first {first.check}, {first.outcome}: {first.sentence}; `anys3 check {provider.dialer.endpoint.url}"
             f" --tier 1 --bucket {provider.bucket}` says more, check=no in the URL leaves this out",
         )
     output.remark(
         f"blobs: {where} passed {len(report.of(Outcome.PASS))} quick checks of what blobs need"
-        f" ({sum(report.requests.values())} requests, {report.seconds:.1f} s)"
-        + ("" if is_whole else "; it has no multipart uploads: large contents wait in temporary files")
+        f" ({sum(report.requests.values())} requests, {report.seconds:.1f} s)" + _of_uploads(wrong)
     )
+
+
+def _of_uploads(wrong: Sequence[Result]) -> str:
+    """Return what is to be said of multipart uploads. They were tried as far as blobs need them."""
+    if any(result.outcome is Outcome.ABSENT for result in wrong):
+        return "; it has no multipart uploads: large contents wait in temporary files"
+    return f"; not met, and not needed: {', '.join(result.check for result in wrong)}" if wrong else ""
 
 
 def _run(provider: Provider, environment: Mapping[str, str]) -> Report:

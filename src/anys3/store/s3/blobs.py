@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import itertools
 import logging
 import re
 from collections.abc import Iterator, Sequence
@@ -74,7 +75,8 @@ class S3Blobs:
             raise refusals.error(answer, f"{self._requester.where}: ListObjectsV2")
         probe = f"check-{int(self._around.chance() * 2**52):013x}"
         self._check_blob(probe)
-        self._check_upload(f"{probe}-parts")
+        self._check_blob(f"{probe}-parts", in_parts=True)
+        self._check_discard(f"{probe}-none")
         self._checked = self.counts()
 
     def counts(self) -> Counts:
@@ -130,26 +132,32 @@ class S3Blobs:
                     f"{self._requester.where}: {row.text_of('Key')} was not deleted: {row.text_of('Code')}"
                 )
 
-    def _check_blob(self, name: str) -> None:
+    def _check_blob(self, name: str, *, in_parts: bool = False) -> None:
         body = name.encode() * 8
         sink = self.sink(name, len(body))
         with self._removing(name):
+            if in_parts and not sink.begin_upload():
+                return
             sink.write(body)
+            self._look_for(name, is_there=in_parts)
             sink.finish()
             self._compare(name, body)
-            if name not in self.names():
-                raise Unavailable(f"{self._requester.where}: a blob that was written is not listed")
+            self._look_for(name, is_there=True)
 
-    def _check_upload(self, name: str) -> None:
-        """Begin an upload and give it up: what is larger than a part needs them. Raises Unavailable."""
-        sink = writing.Sink(self._requester, self._beside, self._key(name), part_bytes=1)
+    def _check_discard(self, name: str) -> None:
+        """Begin a blob in parts that is discarded. Raises Unavailable: something of it stays."""
+        sink = self.sink(name, None)
         with self._removing(name):
-            try:
-                sink.write(b"12")
-                if sink.is_upload and name not in self.names():
-                    raise Unavailable(f"{self._requester.where}: an upload that was begun is not listed")
-            finally:
-                sink.discard()
+            sink.begin_upload()
+            sink.discard()
+            self._look_for(name, is_there=False)
+
+    def _look_for(self, name: str, *, is_there: bool) -> None:
+        key = self._key(name)  # and no other: there may be millions
+        uploads = (upload.key for upload in listing.unfinished(self._requester, key))
+        if (key in itertools.chain(uploads, listing.keys(self._requester, key))) != is_there:
+            said = "is not listed, though it is there" if is_there else "is listed, though it is not there"
+            raise Unavailable(f"{self._requester.where}: {key} {said}")
 
     @contextlib.contextmanager
     def _removing(self, name: str) -> Iterator[None]:

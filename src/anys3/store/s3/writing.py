@@ -78,10 +78,10 @@ class Sink:
         self._stop = threading.Event()
         self._lock = threading.Lock()
 
-    @property
-    def is_upload(self) -> bool:
-        """Whether it has become a multipart upload, which is not finished."""
-        return bool(self._upload_id)
+    def begin_upload(self) -> bool:
+        """Make it a multipart upload, however few bytes come; False if the provider has none. Raises Unavailable."""
+        with self._lock, self._told():
+            return bool(self._upload_id) or self._create()
 
     def write(self, data: memoryview | bytes) -> None:
         """Append. Raises StoreFull, Unavailable."""
@@ -195,7 +195,8 @@ class Sink:
         answer = self._requester.ask(request, self._stop)
         if answer.status in _NOT_OFFERED:
             return False
-        self._upload_id = _text(answer, "InitiateMultipartUploadResult", "UploadId")
+        document = _document(answer, "InitiateMultipartUploadResult")
+        self._upload_id = document.text_of("UploadId") if document else ""
         if not self._upload_id:
             raise refusals.error(answer, f"CreateMultipartUpload of {self._key}")
         return True
@@ -215,7 +216,8 @@ class Sink:
             ),
             self._stop,
         )  # fmt: skip
-        if _text(answer, "CompleteMultipartUploadResult", "ETag"):
+        # Its ETag does not matter, and is empty at some (radosgw).
+        if _document(answer, "CompleteMultipartUploadResult") is not None:
             return
         # A try whose answer was lost has ended the upload: then the object is there.
         if refusals.code(answer) != "NoSuchUpload" or not self._is_there():
@@ -244,9 +246,9 @@ def abort(key: str, upload_id: str) -> Request:
     return Request("AbortMultipartUpload", "DELETE", key, (("uploadId", upload_id),))
 
 
-def _text(answer: Answer, root: str, name: str) -> str:
-    """Return an element's text of the document that is expected; "" if it is another, or none."""
+def _document(answer: Answer, root: str) -> xml.Node | None:
+    """Return the document of a success; None if it is another one, or none."""
     try:
-        return xml.parse(answer.body, root).text_of(name) if answer.status == 200 else ""
+        return xml.parse(answer.body, root) if answer.status == 200 else None
     except S3Error:
-        return ""
+        return None
