@@ -315,3 +315,18 @@ def test_expectations_on_other_keys_hold_against_another_process(dsn: str, tmp_p
             assert [listing for _, listing in page.rows] == [b"<Size>1</Size>"] * len(page.rows)
 
     asyncio.run(test())
+
+
+def test_a_reader_that_is_forgotten_lets_go(dsn: str, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened(dsn, tmp_path) as [store]:
+            bucket = await new_bucket(store)
+            await put(store, bucket, b"k", pattern(LARGE))
+            held = [await store.open(bucket, b"k") for _ in range(10)]
+            with store._lease._lock:  # as if the collector ran while somebody had it
+                del held
+            await change(store, bucket, DeleteEntry(b"k"))
+            await until(lambda: not names_of(store))
+            assert not store._lease._in_use
+
+    asyncio.run(test())

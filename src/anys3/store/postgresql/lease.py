@@ -13,6 +13,7 @@ import contextlib
 import logging
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -64,6 +65,7 @@ class Lease:
         self._until = 0.0
         self._lock = threading.Lock()
         self._in_use: dict[int, int] = {}  # readings by tick
+        self._ended: deque[int] = deque()
         self._link: Link | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -100,8 +102,13 @@ class Lease:
         return Reading(self, self.process, tick)
 
     def let_go(self, tick: int) -> None:
-        """End a reading that began at that tick."""
-        with self._lock:
+        """End a reading that began at that tick. Also for finalizers, which may run while the lock is held."""
+        self._ended.append(tick)
+
+    def _settle(self) -> None:
+        """Count what has ended. Under the lock."""
+        while self._ended:
+            tick = self._ended.popleft()
             left = self._in_use[tick] - 1
             if left:
                 self._in_use[tick] = left
@@ -178,6 +185,7 @@ class Lease:
         schema = self._address.schema
         sent = monotonic()
         with self._lock:
+            self._settle()
             # Whoever begins to read before this returns has at least the tick of now.
             oldest = min(self._in_use, default=self._tick)
             known = self._generation
