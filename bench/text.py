@@ -83,7 +83,7 @@ def _table(rows: list[Row]) -> list[str]:
     for row in rows:
         lines.append(_line(_cells(row), names))
         if row.engine_cpu_us:
-            lines.append(f"    engines: {_span(row.engine_cpu_us)} CPU µs per operation, beside the server's")
+            lines.append(f"    {_engines(row, row.engine_cpu_us)}")
         if row.note:
             lines.append(f"    {row.note}")
         if row.oddities:
@@ -128,7 +128,7 @@ def main_figures(row: Row) -> tuple[Spread | None, Spread | None]:
 
 
 def _times(value: Spread | None, factor: float) -> Spread | None:
-    return Spread(value.median * factor, value.low * factor, value.high * factor) if value else None
+    return _scaled(value, factor) if value else None
 
 
 def _cells(row: Row) -> list[str]:
@@ -148,6 +148,17 @@ def _cells(row: Row) -> list[str]:
         number(middle(row.rate_ratio)),
         "-" if row.share is None else f"{row.share:.0%}",
     ]
+
+
+def _engines(row: Row, used: Spread) -> str:
+    """Return what the store's engines used, in the units of the row's own CPU."""
+    if row.op_bytes and row.unit != "files":
+        return f"engines: {_span(_scaled(used, 1e3 / row.op_bytes))} CPU s/GB, beside the server's"
+    return f"engines: {_span(used)} CPU µs per operation, beside the server's"
+
+
+def _scaled(value: Spread, factor: float) -> Spread:
+    return Spread(value.median * factor, value.low * factor, value.high * factor)
 
 
 def _line(cells: list[str], names: int) -> str:
