@@ -63,7 +63,7 @@ async def of_pause(connection: Any) -> Iterator[Finding]:
                 "pause",
                 "warning",
                 told,
-                "if no `anys3 store copy` runs: run the same one again, which goes on",
+                "nothing, while `anys3 store copy` runs or if it was moved; else run the same copy again, or `anys3 store resume`",
             )
         ]
     )
