@@ -17,6 +17,7 @@ from anys3.store.postgresql import PostgresqlStore, examining, examining_tables,
 from anys3.store.postgresql.examining import examine
 from tests.doctor.findings import clock, levels, worst
 from tests.engines import postgresql as engine
+from tests.engines.daemon import wait_until
 from tests.engines.fixtures import need
 from tests.engines.postgresql import Database, Postgresql
 
@@ -118,6 +119,34 @@ def test_an_old_transaction_is_told(postgresql: Database, monkeypatch: pytest.Mo
     with transaction(dsn, "SELECT 1"):
         finding = worst(examine(dsn, clock))["transactions"]
     assert (finding.level, "pg_terminate_backend" in finding.advice) == ("warning", True)
+
+
+def test_a_lock_that_is_waited_for_is_told(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examining, "_WAIT_S", 0.0)
+    dsn = postgresql.new_database()
+    postgresql.psql("CREATE TABLE busy (i int)", dsn)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with transaction(dsn, "LOCK TABLE busy"):
+        waiter = threading.Thread(target=lambda: postgresql.psql("BEGIN; LOCK TABLE busy; COMMIT", dsn))
+        waiter.start()
+        wait_until(lambda: postgresql.psql(waiting, dsn) != "0", "waited for")
+        finding = worst(examine(dsn, clock))["locks"]
+    waiter.join()
+    assert (finding.level, "pg_blocking_pids" in finding.advice) == ("warning", True)
+
+
+def test_a_standby_that_is_behind_is_told(replicated: Postgresql, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examining, "_LAG_BYTES", -1)
+    assert levels(examine(replicated.new_database(), clock))["lag"] == "warning"
+
+
+@pytest.mark.parametrize(("oldest", "level"), [(2_000_000_000, "warning"), (-1, "problem")])
+def test_rows_that_are_long_unfrozen_are_told(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch, oldest: int, level: str
+) -> None:
+    monkeypatch.setattr(examining, "_OLD_XID", -1)
+    monkeypatch.setattr(examining, "_OLDEST_XID", oldest)
+    assert levels(examine(postgresql.new_database(), clock))["age"] == level
 
 
 def test_more_servers_than_connections_are_told(postgresql: Database) -> None:
