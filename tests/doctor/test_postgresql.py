@@ -256,15 +256,17 @@ def test_a_pause_that_is_in_force_is_told(
     assert (finding.level, "it is being moved" in finding.found) == ("warning", True)
 
 
-def test_a_backlog_is_told(postgresql: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examining_tables, "_MANY_ROWS", 3)
+@pytest.mark.parametrize(("keep", "level"), [("0", "warning"), ("1h", "warning"), ("3h", "ok")])
+def test_blobs_that_should_be_gone_are_told(
+    postgresql: Database, tmp_path: Path, keep: str, level: str
+) -> None:
     dsn = postgresql.new_database()
     with serving(dsn, tmp_path / "blobs"):
         pass
     postgresql.psql(
-        "INSERT INTO anys3.freed (id, blob) SELECT n, 'b' || n FROM generate_series(-9, -1) AS n", dsn
+        "INSERT INTO anys3.freed (id, blob, freed_at) VALUES (-1, 'a', now() - interval '2 h')", dsn
     )
-    assert worst(examine(dsn, clock))["backlog"].level == "warning"
+    assert worst(examine(f"{dsn}?keep={keep}", clock))["backlog"].level == level
 
 
 def test_a_server_that_is_not_there_is_told_without_the_password() -> None:

@@ -68,7 +68,7 @@ def _looks(connection: Any, address: Address, clock: Callable[[], float]) -> Ite
     yield "age", lambda: of_age(connection)
     yield "size", lambda: of_size(connection)
     yield "clock", lambda: of_time(connection, clock)
-    yield "store", lambda: tables.of_store(connection, address.schema)
+    yield "store", lambda: tables.of_store(connection, address.schema, address.keep_s)
     yield "connections", lambda: of_connections(connection, address)
 
 

@@ -12,11 +12,12 @@ _MANY_ROWS = 1_000_000
 _MANY_DEAD = 100_000
 _DEAD_SHARE = 0.3
 _SILENT_S = 10.0
+_LATE_S = 900.0
 BESIDE = 3
 """Connections of a process beside its pool: the lease's, and the side's."""
 
 
-async def of_store(connection: Any, schema: str) -> Iterator[Finding]:
+async def of_store(connection: Any, schema: str, keep_s: int) -> Iterator[Finding]:
     """Tell what the store's own tables say, if they are there."""
     if await connection.fetchval("SELECT to_regclass($1)", "process") is None:
         told = f"there is no store in the schema {schema!r}"
@@ -24,10 +25,11 @@ async def of_store(connection: Any, schema: str) -> Iterator[Finding]:
             [Finding("store", "note", told, "nothing, if it is new: the first `anys3 serve` makes it")]
         )
     found = [await of_format(connection, schema)]
-    if found[0].is_bad:
+    if found[0].level != "ok":
         return iter(found)
-    for look in (of_pause, of_servers, of_rows, of_backlog):
+    for look in (of_pause, of_servers, of_rows):
         found += await look(connection)
+    found += await of_backlog(connection, keep_s)
     return iter(found)
 
 
@@ -127,20 +129,23 @@ def _of_rows(rows: list[Any]) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-async def of_backlog(connection: Any) -> Iterator[Finding]:
-    """Tell how many blobs wait to be removed, and how many names are out."""
-    freed = await connection.fetchval(
-        "SELECT count(*) FROM (SELECT 1 FROM freed LIMIT $1::bigint) AS rows", _MANY_ROWS
+async def of_backlog(connection: Any, keep_s: int) -> Iterator[Finding]:
+    """Tell how many blobs wait to be removed, and how many names are out; `keep_s` of it they are meant to wait."""
+    row = await connection.fetchrow(
+        "SELECT (SELECT count(*) FROM (SELECT 1 FROM freed LIMIT $1::bigint) AS rows) AS freed,"
+        " (SELECT count(*) FROM (SELECT 1 FROM pending LIMIT $1::bigint) AS rows) AS pending,"
+        " extract(epoch FROM clock_timestamp() - (SELECT min(freed_at) FROM freed))::float8 AS oldest",
+        _MANY_ROWS,
     )
-    pending = await connection.fetchval(
-        "SELECT count(*) FROM (SELECT 1 FROM pending LIMIT $1::bigint) AS rows", _MANY_ROWS
-    )
-    told = f"{freed} deleted or replaced contents wait to be removed, {pending} names of blobs are given out"
-    if _MANY_ROWS in (freed, pending):
-        return iter([
-            Finding(
-                "backlog", "warning", f"{told} (or more)",
-                "look at the servers' logs for what keeps blobs from being removed, and for readers that never end",
-            )
-        ])  # fmt: skip
-    return iter([Finding("backlog", "ok", told)])
+    more = "or more " if _MANY_ROWS in (row["freed"], row["pending"]) else ""
+    kept = f", for {keep_s / 3600:.0f} hours as keep= says" if keep_s else ""
+    told = f"{row['freed']} {more}deleted or replaced contents wait to be removed{kept}; {row['pending']} names are given out"
+    late_s = (row["oldest"] or 0.0) - keep_s
+    if late_s < _LATE_S and row["pending"] < _MANY_ROWS:
+        return iter([Finding("backlog", "ok", told)])
+    return iter([
+        Finding(
+            "backlog", "warning", f"{told}; the oldest should be gone since {max(late_s, 0.0) / 60:.0f} minutes",
+            "look at the servers' logs for what keeps blobs from being removed, and for readers that never end",
+        )
+    ])  # fmt: skip
