@@ -195,7 +195,7 @@ class Sink:
         answer = self._requester.ask(request, self._stop)
         if answer.status in _NOT_OFFERED:
             return False
-        document = _document(answer, "InitiateMultipartUploadResult")
+        document = _document(answer)
         self._upload_id = document.text_of("UploadId") if document else ""
         if not self._upload_id:
             raise refusals.error(answer, f"CreateMultipartUpload of {self._key}")
@@ -217,7 +217,7 @@ class Sink:
             self._stop,
         )  # fmt: skip
         # Its ETag does not matter, and is empty at some (radosgw).
-        if _document(answer, "CompleteMultipartUploadResult") is not None:
+        if _document(answer) is not None:
             return
         # A try whose answer was lost has ended the upload: then the object is there.
         if refusals.code(answer) != "NoSuchUpload" or not self._is_there():
@@ -246,9 +246,9 @@ def abort(key: str, upload_id: str) -> Request:
     return Request("AbortMultipartUpload", "DELETE", key, (("uploadId", upload_id),))
 
 
-def _document(answer: Answer, root: str) -> xml.Node | None:
-    """Return the document of a success; None if it is another one, or none."""
+def _document(answer: Answer) -> xml.Node | None:
+    """Return the document of a success, whose root has several names in the field; None if it is no success."""
     try:
-        return xml.parse(answer.body, root) if answer.status == 200 else None
+        return xml.parse(answer.body) if answer.status == 200 and not refusals.code(answer) else None
     except S3Error:
         return None
