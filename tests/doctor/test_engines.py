@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from anys3 import cli
+from anys3.server.locations import taken
 from anys3.store import embedded
+from anys3.store.opening import Location
 from tests.engines.postgresql import Database
 
 USAGE, UNHEALTHY = 2, 13
@@ -56,6 +58,14 @@ def test_a_directory_with_its_blobs_elsewhere_is_looked_at_whole(
     embedded.recover(tmp_path / "store")
     cli.main(["doctor", "--json", str(tmp_path / "store"), "--blobs", f"file:{tmp_path / 'blobs'}"])
     assert {"format", "blobs"} <= found(capsys).keys()
+
+
+def test_a_directory_says_where_its_blobs_lie(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blobs = f"file:{tmp_path / 'blobs'}"
+    with taken(Location(tmp_path / "store", blobs=blobs), None):
+        pass
+    cli.main(["doctor", "--json", str(tmp_path / "store")])
+    assert found(capsys)["blobs"] == "note"
 
 
 def test_no_password_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from anys3.cli import output
@@ -14,7 +15,7 @@ from anys3.server.config import DEFAULT_DIRECTORY
 from anys3.server.findings import LEVELS, Finding, as_json
 from anys3.server.locations import refusing, require_store
 from anys3.server.refusals import Exit, Refusal
-from anys3.store.opening import Location, check_blobs, check_index, examine
+from anys3.store.opening import Location, blobs_of, check_blobs, check_index, examine
 from anys3.store.urls import redact
 
 TIMEOUT_S = 10.0
@@ -25,13 +26,14 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     location = _location(arguments, environment)
     what: str = arguments.what or environment.get("ANYS3_DIR") or DEFAULT_DIRECTORY
     is_endpoint = "://" in what
-    looked_at = [_of_engines(location)] if location.is_remote else []
     if is_endpoint:
         looked_at = [_of_url(what, arguments, environment)]
     elif not arguments.what and (location.index or arguments.blobs):
         what = redact(location.index or location.blobs)
+        looked_at = [_of_engines(location)]
     else:
-        looked_at.insert(0, _of_directory(Path(what), arguments))
+        location = replace(location, blobs=location.blobs or _remembered(Path(what)))
+        looked_at = [_of_directory(Path(what), arguments), _of_engines(location)]
     findings = []
     for finding in itertools.chain.from_iterable(looked_at):
         findings.append(finding)
@@ -57,6 +59,16 @@ def _location(arguments: argparse.Namespace, environment: Mapping[str, str]) -> 
         return Location(index=index and check_index(index), blobs=blobs and check_blobs(blobs))
     except ValueError as error:
         raise Refusal(Exit.USAGE, str(error)) from None
+
+
+def _remembered(directory: Path) -> str:
+    """Return where the directory says that its blobs lie, "" for its own files."""
+    try:
+        return blobs_of(directory)
+    except OSError:  # it will be a finding
+        return ""
+    except ValueError as error:
+        raise Refusal(Exit.DAMAGED, str(error)) from None
 
 
 def _show(finding: Finding, width: int) -> None:
