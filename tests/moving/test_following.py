@@ -152,6 +152,31 @@ def test_what_was_written_while_a_store_is_moved_is_in_the_copy(seed: int, chang
     asyncio.run(test())
 
 
+def test_a_grant_on_a_bucket_that_was_made_anew_arrives() -> None:
+    async def test() -> None:
+        source, target = MemoryStore(), MemoryStore()
+        await world.fill(source, SAMPLE)
+        server = MemoryStore(source)
+        key = AccessKey("AKIA1", "secret", "app", grants={"empty": world.Grant(read=True)})
+        await server.put_key(key)
+
+        async def call(method: Any, *args: Any, **others: Any) -> Any:
+            if method.__name__ == "pause" and source.kept.pause is None:
+                empty = await server.bucket("empty")
+                assert empty is not None
+                await server.delete_bucket(empty)
+                await server.create_bucket(Bucket("empty", 0, NOW_MS + 9))
+                await server.put_key(key)
+            return await method(*args, **others)
+
+        ours: Any = Watched(MemoryStore(source), call)
+        await Copy(ours, target, ("here", "there")).run(follows=True)
+        assert await target.key("AKIA1") == key
+        assert await world.state(target) == await world.state(source)
+
+    asyncio.run(test())
+
+
 def test_a_pass_that_is_not_over_in_time_lets_writes_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moves, "PAUSE_MIN_S", 0.3)
     monkeypatch.setattr(moves, "_TIMES_ESTIMATE", 0)
