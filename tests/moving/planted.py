@@ -248,7 +248,37 @@ def engines_that_are_away_end_the_copy(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "patiently", at_once)
 
 
+def changed_rows_are_not_seen(patch: pytest.MonkeyPatch) -> None:
+    """A stretch with the same keys is taken for unchanged."""
+    patch.setattr(walking, "_sum", lambda rows: hash(tuple(key for key, _ in rows)))
+
+
+def what_differed_is_believed(patch: pytest.MonkeyPatch) -> None:
+    """A stretch is not looked at again, though what differed there may not have been copied."""
+
+    def add(self: Any, window: Any) -> None:
+        self._lasts.append(window.last)
+        self._sums.append(walking._sum(window.rows))
+
+    patch.setattr(walking.Known, "add", add)
+
+
+def new_keys_at_the_end_are_not_seen(patch: pytest.MonkeyPatch) -> None:
+    """Only the stretches of the pass before are looked at."""
+
+    async def none(_: object) -> list[Any]:
+        return []
+
+    original = walking._then
+    patch.setattr(
+        walking, "_then", lambda rest, more, start: original(rest, more if start is None else none, start)
+    )
+
+
 PLANTED: list[Plant] = [
+    changed_rows_are_not_seen,
+    what_differed_is_believed,
+    new_keys_at_the_end_are_not_seen,
     the_last_page_is_skipped,
     tags_are_not_compared,
     nothing_is_removed,

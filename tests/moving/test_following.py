@@ -12,7 +12,7 @@ import pytest
 from anys3.model import AccessKey, Bucket
 from anys3.store.interface import AbortUpload, Corrupt, Mutation, Paused, Store, StoreError, Unavailable
 from anys3.store.memory import MemoryStore
-from anys3.store.moving import Copy, Refused, walking
+from anys3.store.moving import Copy, Refused, passing, walking
 from anys3.store.moving import copying as moves
 from tests.moving import world
 from tests.moving.stores import Watched
@@ -132,6 +132,7 @@ async def follow(seed: int, changes: int) -> tuple[MemoryStore, MemoryStore, Wri
         patch.setattr(moves, "PASSES_MAX", 5)
         patch.setattr(moves, "_SHORT_S", -1.0)  # so it takes that many
         patch.setattr(moves, "_GAIN", 1e9)
+        patch.setattr(passing, "PAGE", 3)
         report = await Copy(ours, target, ("here", "there"), today="today").run(follows=True)
     assert len(report.passes) == 6
     assert report.is_moved

@@ -32,6 +32,9 @@ KILLS = [_dying(at) for at in range(6)]
 FINDERS: dict[Plant, list[Finder]] = {
     planted.the_last_page_is_skipped: [test_copies.test_a_copy_has_several_pages_of_everything],
     planted.parts_are_joined: WRITERS,
+    planted.what_differed_is_believed: [
+        test_damage.test_bytes_that_do_not_make_the_objects_etag_are_not_copied
+    ],
     planted.keys_come_first: [test_following.test_a_grant_on_a_bucket_that_was_made_anew_arrives],
     planted.an_ended_pause_is_no_matter: [
         test_following.test_a_pause_that_ends_before_the_last_pass_makes_no_move

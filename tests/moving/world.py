@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -39,6 +40,9 @@ NOW_MS = 1_790_000_000_000
 STORED = b"Content-Type: text/plain\r\nx-amz-meta-name: caf\xc3\xa9\r\n"
 
 
+_pattern = lru_cache(maxsize=64)(pattern)
+
+
 @dataclass(frozen=True)
 class Body:
     """Bytes by their size and a seed."""
@@ -48,7 +52,7 @@ class Body:
 
     @property
     def bytes(self) -> bytes:
-        return pattern(self.size, self.seed)
+        return _pattern(self.size, self.seed)
 
 
 @dataclass(frozen=True)

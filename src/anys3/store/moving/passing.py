@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from anys3.model import Bucket
+from anys3.model import Bucket, Entry
 from anys3.store.interface import Corrupt, NoSuchBucket, Store
 from anys3.store.moving.carrying import Buckets, Carrier, is_same_entry
 from anys3.store.moving.contents import Contents
 from anys3.store.moving.report import Damage, Pass, Progress
 from anys3.store.moving.verifying import Mismatch
-from anys3.store.moving.walking import Difference, Fetch, Window, compare, patiently
+from anys3.store.moving.walking import Difference, Fetch, Known, compare, patiently
 
 PAGE = 1000
 AT_ONCE = 64
@@ -36,6 +36,7 @@ class Passing:
         self._contents = Contents(target, self._count)
         self._carrier = Carrier(source, target, self._contents)
         self._is_last = False
+        self._known: dict[tuple[int, int], Known] = {}
 
     def _count(self, size: int) -> None:
         with self._lock:
@@ -69,7 +70,7 @@ class Passing:
             if there is None or replace(bucket, id=there.id) != there:
                 count += 1
                 continue
-            async for window in self._compare(Buckets(bucket, there)):
+            async for window in compare(*self._compare(Buckets(bucket, there))):
                 count += len(window.differences)
         return count + len(theirs)
 
@@ -148,17 +149,19 @@ class Passing:
 
     # objects
 
-    def _compare(self, buckets: Buckets) -> AsyncIterator[Window]:
-        return compare(
-            _entries(self._source, buckets.ours), _entries(self._target, buckets.theirs), is_same_entry
-        )
+    def _compare(self, buckets: Buckets) -> tuple[Fetch, Fetch, Callable[[Entry, Entry], bool]]:
+        ours, theirs = _entries(self._source, buckets.ours), _entries(self._target, buckets.theirs)
+        return ours, theirs, is_same_entry
 
     async def _objects(self, buckets: Buckets) -> None:
         counts = self._carrier.counts
         room = asyncio.Semaphore(AT_ONCE)
+        ids = (buckets.ours.id, buckets.theirs.id)
+        before, now = self._known.pop(ids, Known()), Known()
         with _alone():
             async with asyncio.TaskGroup() as group:
-                async for window in self._compare(buckets):
+                async for window in before.compare(*self._compare(buckets)):
+                    now.add(window)
                     counts.objects += len(window.rows)
                     counts.changes += len(window.differences)
                     size = sum(entry.size for _, entry in window.rows)
@@ -169,6 +172,7 @@ class Passing:
                         if one.ours is not None:
                             await room.acquire()
                             group.create_task(self._object(buckets, one.place, room))
+        self._known[ids] = now
 
     async def _remove(self, buckets: Buckets, keys: list[bytes]) -> None:
         for at in range(0, len(keys), _REMOVED_AT_ONCE):
