@@ -17,6 +17,7 @@ import pytest
 from anys3.model import AccessKey, Bucket
 from anys3.store.files import open_blobs
 from anys3.store.interface import (
+    ContentWriter,
     Corrupt,
     ExpectationFailed,
     PutEntry,
@@ -45,6 +46,12 @@ def own(tmp_path: Path) -> Iterator[Postgresql]:
         yield server
 
 
+def written(writer: ContentWriter, body: bytes) -> object:
+    """Return a content."""
+    writer.write(body)
+    return writer.finish()
+
+
 class Counters:
     """Numbers that are counted up by conditional writes: what each object says must be what was acknowledged."""
 
@@ -61,12 +68,13 @@ class Counters:
         key = b"k%d" % number
         size = (10, LARGE)[number % 2]
         while not self.is_over:
+            writer = self.store.writer(size)
             try:
                 found = await self.store.entry(self.bucket, key)
                 value = int(found.etag) if found else 0
                 assert self.sure[number] <= value <= self.sure[number] + self.unsure[number]
                 self.sure[number], self.unsure[number] = value, 0
-                body = await asyncio.to_thread(content, self.store, pattern(size, value + 1))
+                body = await asyncio.to_thread(written, writer, pattern(size, value + 1))
                 made = PutEntry(key, entry(size, str(value + 1)), body)
                 self.unsure[number] = 1
                 sequence = found.sequence if found else 0
@@ -80,6 +88,8 @@ class Counters:
             except Unavailable:
                 self.failures += 1
                 await asyncio.sleep(0.02)
+            finally:
+                writer.discard()
 
     async def check(self) -> None:
         """Compare each object with its counter: its row, and its bytes."""
