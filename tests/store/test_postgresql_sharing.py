@@ -330,3 +330,16 @@ def test_a_reader_that_is_forgotten_lets_go(dsn: str, tmp_path: Path) -> None:
             assert not store._lease._in_use
 
     asyncio.run(test())
+
+
+def test_there_is_no_content_to_keep_of_a_key_that_was_only_locked(dsn: str, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened(dsn, tmp_path) as [store]:
+            bucket = await new_bucket(store)
+            keep = PutEntry(b"k", entry(1), None)
+            for others in ((), (Absent(b"k"), Absent(b"other"))):
+                with pytest.raises(ValueError, match="to keep"):
+                    await change(store, bucket, keep, expect=others)
+            assert (await store.list(bucket, b"", b"", b"", 10)).rows == []
+
+    asyncio.run(test())

@@ -128,11 +128,11 @@ async def connect(address: Address) -> Any:
             raw = await asyncio.wait_for(
                 asyncpg.connect(**arguments, server_settings=_settings(address)), timeout_s
             )
+            _forget_when_closed(raw)  # an OSError, if it was closed since
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             failures.append(f"{address.host(number)}: {error or type(error).__name__}")
         else:
             address.succeeded(number)
-            _forget_when_closed(raw)
             return raw
     raise Unavailable(f"PostgreSQL can't be reached ({'; '.join(failures)})")
 
@@ -143,7 +143,9 @@ def _forget_when_closed(raw: Any) -> None:
     A system would go on sending it for minutes: to a network that heals, a mutation that its caller has done again
     since, and others have built upon.
     """
-    connected = raw._transport.get_extra_info("socket")  # noqa: SLF001 (asyncpg has no other way)
+    connected = raw._transport and raw._transport.get_extra_info("socket")  # noqa: SLF001 (asyncpg has no other way)
+    if connected is None or raw.is_closed():
+        raise ConnectionResetError("closed at once")
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 

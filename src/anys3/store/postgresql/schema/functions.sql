@@ -80,6 +80,10 @@ BEGIN
             outcome := 2;
             RETURN;
         END IF;
+        IF p_kind = 0 AND NOT (is_there AND was.sequence > 0) THEN
+            outcome := 6;
+            RETURN;
+        END IF;
         IF is_there THEN
             committed := nextval('{schema}.sequences');
             IF p_kind = 0 THEN
@@ -101,9 +105,6 @@ BEGIN
                 END IF;
             END IF;
             is_done := true;
-        ELSIF p_kind = 0 THEN
-            outcome := 6;
-            RETURN;
         ELSE
             INSERT INTO {schema}.object (
                 bucket, key, newest, sequence, size, modified_ms, etag, headers, stored_length, listing, checksum,
