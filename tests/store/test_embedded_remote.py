@@ -386,6 +386,9 @@ def test_a_scrub_that_can_not_reach_the_blobs_says_so_and_calls_none_missing(fil
 def test_a_start_without_the_place_of_the_blobs_is_refused(filled: Path) -> None:
     (filled / "blobs").rename(filled / "away")
     location = Location(filled / "store", blobs=f"file:{filled / 'blobs'}")
+    with take(location), pytest.raises(Unreachable, match="mounted"):
+        asyncio.run(open_worker(location, 0, is_first=True))
+    open_blobs(location.blobs).check()  # another store's
     with take(location), pytest.raises(Unreachable, match="there is nothing of the store .*mounted"):
         asyncio.run(open_worker(location, 0, is_first=True))
     shutil.rmtree(filled / "blobs")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import doctest
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anys3.model import AccessKey
+from anys3.model import AccessKey, Bucket
 from anys3.store import opening, urls
-from anys3.store.interface import Unavailable
+from anys3.store.interface import Store, Unavailable
 from anys3.store.opening import Location, check_blobs, check_index, open_blobs, open_worker, take
 from anys3.store.starting import Unreachable, Unsuitable
 from anys3.store.urls import redact, redact_in
@@ -80,6 +82,32 @@ def test_what_can_not_be_reached_says_what_was_expected(tmp_path: Path) -> None:
         with pytest.raises(Unreachable, match=words) as refused:
             asyncio.run(open_worker(location, 0, is_first=True))
         assert "hunter2" not in str(refused.value)
+
+
+def test_a_directory_that_is_not_mounted_is_no_empty_place_for_blobs(
+    postgresql: Database, tmp_path: Path
+) -> None:
+    blobs = tmp_path / "blobs"
+    location = Location(index=postgresql.new_database(), blobs=f"file:{blobs}")
+
+    async def use(work: Callable[[Store], Coroutine[Any, Any, Any]], *, is_first: bool) -> Any:
+        store = await open_worker(location, 0, is_first=is_first)
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    asyncio.run(use(lambda store: store.create_bucket(Bucket("photos", 0, 1)), is_first=True))
+    blobs.rename(tmp_path / "away")
+    blobs.mkdir()
+    with pytest.raises(Unreachable, match="is it mounted"):
+        asyncio.run(use(lambda store: store.keys(), is_first=True))
+    with pytest.raises(Unavailable, match="is it mounted"):
+        asyncio.run(use(lambda store: asyncio.to_thread(_write_large, store), is_first=False))
+    assert list(blobs.iterdir()) == []
+    blobs.rmdir()
+    (tmp_path / "away").rename(blobs)
+    asyncio.run(use(lambda store: asyncio.to_thread(_write_large, store), is_first=True))
 
 
 def test_a_directory_with_something_else_in_it_is_no_place_for_blobs(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from anys3.store.blobs import NoBlobs
 from anys3.store.interface import StoreError, StoreFull, Unavailable
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from anys3.store.findings import Finding
     from anys3.store.interface import Store
     from anys3.store.provider import Provider
+
+Result = TypeVar("Result")
 
 _INDEXES = {"postgresql": "anys3.store.postgresql", "postgres": "anys3.store.postgresql"}
 """By the scheme of a URL: the package with `open_store`."""
@@ -188,22 +190,18 @@ async def open_worker(
         from anys3.store.memory import MemoryStore  # noqa: PLC0415
 
         return MemoryStore()
-    blobs = await _blobs(location, is_checked=is_first)
-    try:
+    async with _blobs(location) as blobs:
         if location.index:
-            assert blobs is not None  # `check` has seen to that
-            return await _remote_index(location, blobs, is_server=True)
-        return _embedded(location, blobs, slot, on_failure)
-    except BaseException:
+            return await _remote_index(location, blobs, is_first=is_first)
         if blobs is not None:
-            blobs.close()
-        raise
+            await _look_at(blobs, location, is_first=is_first, is_new=_is_unmarked(location))
+        return _embedded(location, blobs, slot, on_failure)
 
 
 async def open_beside(location: Location) -> Store:
     """Open the store for a command beside servers: for keys, buckets and what the index has of them."""
     if location.index:
-        return await _remote_index(location, NoBlobs(), is_server=False)
+        return await _remote_index(location, None)
     from anys3.store import embedded  # noqa: PLC0415
 
     assert location.directory is not None
@@ -216,21 +214,17 @@ async def open_whole(location: Location, *, is_new: bool = False) -> Store:
     Raises what `starting` and `interface` name.
     """
     location.check()
-    blobs = await _blobs(location, is_checked=True)
-    try:
+    async with _blobs(location) as blobs:
         if location.index:
-            assert blobs is not None  # `check` has seen to that
-            return await _remote_index(location, blobs, is_server=False)
+            return await _remote_index(location, blobs, is_server=False, is_first=True)
         from anys3.store import embedded  # noqa: PLC0415
 
         assert location.directory is not None
         if is_new:
             embedded.prepare(location.directory, location.blobs)
-        return embedded.open_store(location.directory, is_server=False, blobs=blobs)
-    except BaseException:
         if blobs is not None:
-            blobs.close()
-        raise
+            await _look_at(blobs, location, is_first=True, is_new=_is_unmarked(location))
+        return embedded.open_store(location.directory, is_server=False, blobs=blobs)
 
 
 def _embedded(
@@ -247,33 +241,72 @@ def _embedded(
     return store
 
 
-async def _remote_index(location: Location, blobs: Blobs, *, is_server: bool) -> Store:
+async def _remote_index(
+    location: Location, blobs: Blobs | None, *, is_server: bool = True, is_first: bool = False
+) -> Store:
+    """Open an index that is not in a directory. Without blobs it is for a command."""
     with _loading(location.index, location):
         package = import_module(_INDEXES[scheme_of(location.index)])
         try:
-            store: Store = await package.open_store(location.index, blobs, is_server=is_server)
+            store: Store = await package.open_store(
+                location.index, blobs or NoBlobs(), is_server=is_server and blobs is not None
+            )
         except Unavailable as error:
             raise Unreachable(
                 f"the index {redact(location.index)} can't be used: {_plain(error, location)}; expected PostgreSQL"
                 " 15 or newer there that lets this user in and can be written to: look there, then start again"
             ) from None
+    if blobs is not None:
+        try:
+            is_new = is_first and not await store.buckets(limit=1)
+            await _look_at(blobs, location, is_first=is_first, is_new=is_new)
+        except BaseException:
+            await store.close()
+            raise
     return store
 
 
-async def _blobs(location: Location, *, is_checked: bool) -> Blobs | None:
+@contextlib.asynccontextmanager
+async def _blobs(location: Location) -> AsyncIterator[Blobs | None]:
+    """Open the engine for blobs, if there is one; what fails then closes it."""
     if not location.blobs:
-        return None
+        yield None
+        return
+    blobs = await _in_thread(open_blobs, location.blobs)
+    try:
+        yield blobs
+    except BaseException:
+        blobs.close()
+        raise
+
+
+def _is_unmarked(location: Location) -> bool:
+    """Say whether the place of the blobs of a store in a directory may still be one where nothing is."""
+    from anys3.store import embedded  # noqa: PLC0415
+
+    assert location.directory is not None
+    known = embedded.remembered(location.directory)
+    return known is not None and not known.is_marked
+
+
+async def _look_at(blobs: Blobs, location: Location, *, is_first: bool, is_new: bool) -> None:
+    """See that blobs can be kept there; at a start only, so that workers can be replaced while it is away.
+
+    Where a store has something already, a directory without blobs is no new one: it is not mounted.
+    """
+    if scheme_of(location.blobs) == "file":
+        from anys3.store.files import FileBlobs  # noqa: PLC0415
+
+        assert isinstance(blobs, FileBlobs)
+        blobs.may_make = is_new and is_first
+    if is_first:
+        await _in_thread(_check_now, blobs, location)
+
+
+async def _in_thread(work: Callable[..., Result], *arguments: Any) -> Result:
     import asyncio  # noqa: PLC0415 (`anys3 --help` needs none)
 
-    loop = asyncio.get_running_loop()
-    blobs = await loop.run_in_executor(None, open_blobs, location.blobs)
-    if is_checked:
-        try:
-            await loop.run_in_executor(None, _check_now, blobs, location)
-        except BaseException:
-            blobs.close()
-            raise
-    return blobs
+    return await asyncio.get_running_loop().run_in_executor(None, work, *arguments)
 
 
 def open_blobs(url: str) -> Blobs:
@@ -305,7 +338,7 @@ def _check_now(blobs: Blobs, location: Location) -> None:
     """See that blobs can be kept, and that the place is the one of the store in the directory, if it lies in one."""
     try:
         blobs.check()
-        if location.directory is not None:
+        if location.directory is not None and not location.index:
             from anys3.store import embedded  # noqa: PLC0415
 
             embedded.confirm(location.directory, blobs)

@@ -48,6 +48,8 @@ class FileBlobs:
         self._root = Path(os.path.abspath(root))  # noqa: PTH100  (symbolic links are the administrator's)
         self._lock = threading.Lock()
         self._is_ready = False
+        self.may_make = True
+        """Whether a directory that holds nothing of ours is made one for blobs; else it is one that is not mounted."""
 
     def sink(self, name: str, length: int | None) -> FileSink:
         """Return what takes the bytes of a new blob. Raises StoreFull, Unavailable."""
@@ -105,7 +107,10 @@ class FileBlobs:
             return
         with self._lock:
             try:
-                prepare(self._root)
+                if self.may_make:
+                    prepare(self._root)
+                elif not is_marked(self._root):
+                    raise Unavailable(f"{self._root} holds no blobs of anys3: is it mounted?")
             except OSError as error:
                 raise explain(error, self._root) from error
             self._is_ready = True
