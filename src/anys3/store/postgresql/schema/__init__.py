@@ -63,13 +63,17 @@ async def arrive(pool: Pool, schema: str) -> None:
 
 
 async def _look(connection: Any, schema: str) -> tuple[int, str] | None:
-    """Return the format and the id of the store, None if there is none. Raises NotAStore."""
+    """Return the format and the id of the store, None if there is none. Raises NotAStore, what is _MEANWHILE."""
     with contextlib.suppress(asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
         rows = await connection.fetch(f"SELECT format, store_id FROM {schema}.store")
         return (rows[0][0], rows[0][1]) if rows else None
     tables = await connection.fetch(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = $1 LIMIT 1", schema
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = $1"
+        " ORDER BY table_name <> 'store' LIMIT 1",
+        schema,
     )
+    if tables and tables[0][0] == "store":
+        raise asyncpg.DuplicateTableError("another server has just made the schema")
     if tables:
         raise NotAStore(f"the schema {schema!r} holds other tables, such as {tables[0][0]!r}")
     return None
