@@ -21,6 +21,7 @@ from anys3.store.interface import (
     PutEntry,
     PutPart,
     PutUpload,
+    Store,
     Unavailable,
     Unchanged,
 )
@@ -80,6 +81,53 @@ def test_what_is_taken_away_in_one_process_is_news_in_the_other_when_the_call_re
                 assert two.generation() > before
             assert await two.key("AK") is None
             assert await two.bucket("photos") is None
+
+    asyncio.run(test())
+
+
+class Believer:
+    """Reads buckets as the server does: what it has read holds as long as the generation stays the same."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._generation = -1
+        self._rows: dict[str, Bucket] = {}
+
+    async def owner(self, name: str) -> int:
+        generation = self._store.generation()
+        if generation != self._generation:
+            self._generation, self._rows = generation, {}
+        rows = self._rows
+        if name not in rows:
+            row = await self._store.bucket(name)
+            assert row is not None
+            rows[name] = row
+        return int(rows[name].owner)
+
+
+@pytest.mark.requirement("CON-01")
+def test_nobody_shows_an_old_setting_after_another_has_shown_the_new_one(dsn: str, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened(dsn, tmp_path, 3) as stores:
+            bucket = await stores[0].create_bucket(Bucket("photos", 0, 0, owner="0"))
+            believers = [Believer(store) for store in stores]
+            is_over = False
+            wrong: list[str] = []
+
+            async def compare(first: Believer, second: Believer) -> None:
+                while not is_over:
+                    shown = await first.owner("photos"), await second.owner("photos")
+                    if shown[0] > shown[1]:
+                        wrong.append(f"{shown[0]}, then {shown[1]}")
+                    await asyncio.sleep(0)
+
+            async with asyncio.TaskGroup() as tasks:
+                for number, believer in enumerate(believers):
+                    tasks.create_task(compare(believer, believers[number - 1]))
+                for number in range(1, 41):
+                    await stores[number % 3].update_bucket(replace(bucket, owner=str(number)))
+                is_over = True
+            assert wrong == []
 
     asyncio.run(test())
 

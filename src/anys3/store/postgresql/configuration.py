@@ -54,16 +54,17 @@ class Configuration:
 
     async def put_key(self, key: AccessKey) -> None:
         """Create or replace a key."""
-        changed = await self._pool.change(
-            f"WITH raised AS ({self._raise} WHERE {is_open('$8')} RETURNING generation)"
-            f" INSERT INTO {self._schema}.access_key ({rows.KEY})"
-            " SELECT $1, $2, $3, $4, $5, $6::jsonb, $7 FROM raised"
-            " ON CONFLICT (access_key_id) DO UPDATE SET secret_access_key = $2, name = $3, is_root = $4,"
-            " may_create_buckets = $5, grants = $6::jsonb, created_ms = $7"
-            " RETURNING (SELECT generation FROM raised)",
-            *(*rows.key_values(key), self._pauses.holder),
-        )
-        await self._make_known(changed)
+        async with self._lease.changing(self._pool):
+            changed = await self._pool.change(
+                f"WITH raised AS ({self._raise} WHERE {is_open('$8')} RETURNING generation)"
+                f" INSERT INTO {self._schema}.access_key ({rows.KEY})"
+                " SELECT $1, $2, $3, $4, $5, $6::jsonb, $7 FROM raised"
+                " ON CONFLICT (access_key_id) DO UPDATE SET secret_access_key = $2, name = $3, is_root = $4,"
+                " may_create_buckets = $5, grants = $6::jsonb, created_ms = $7"
+                " RETURNING (SELECT generation FROM raised)",
+                *(*rows.key_values(key), self._pauses.holder),
+            )
+            await self._adopt(changed)
 
     async def claim_root(self, key: AccessKey) -> AccessKey:
         """Make `key` the root key unless there is one, and return the one that there is then."""
@@ -83,20 +84,21 @@ class Configuration:
         """Delete a key; False if it did not exist."""
         if not rows.is_text(access_key_id):
             return False
-        changed = await self._pool.change(
-            f"WITH raised AS ({self._raise} WHERE {is_open('$2')} RETURNING generation),"
-            f" gone AS (DELETE FROM {self._schema}.access_key WHERE access_key_id = $1"
-            " AND EXISTS (SELECT 1 FROM raised) RETURNING 1)"
-            " SELECT generation, (SELECT count(*) FROM gone) FROM raised",
-            *(access_key_id, self._pauses.holder),
-        )
-        await self._make_known(changed)
+        async with self._lease.changing(self._pool):
+            changed = await self._pool.change(
+                f"WITH raised AS ({self._raise} WHERE {is_open('$2')} RETURNING generation),"
+                f" gone AS (DELETE FROM {self._schema}.access_key WHERE access_key_id = $1"
+                " AND EXISTS (SELECT 1 FROM raised) RETURNING 1)"
+                " SELECT generation, (SELECT count(*) FROM gone) FROM raised",
+                *(access_key_id, self._pauses.holder),
+            )
+            await self._adopt(changed)
         return bool(changed[0][1])
 
-    async def _make_known(self, changed: list[Any]) -> None:
+    async def _adopt(self, changed: list[Any]) -> None:
         if not changed:
             raise await self._pauses.refusal()
-        await self._lease.make_known(self._pool, changed[0][0])
+        self._lease.adopt(changed[0][0])
 
     # buckets
 
@@ -145,36 +147,39 @@ class Configuration:
         """Replace settings of the bucket. Raises NoSuchBucket, BucketChanged."""
         if not rows.is_text(bucket.name):
             raise NoSuchBucket(bucket.name)
-        changed = await self._pool.change(
-            f"WITH open AS ({self._open.format('$12')}), changed AS (UPDATE {self._schema}.bucket"
-            " SET owner = $3, is_public = $4, cors = $5, operator_cors = $6 WHERE id = $1 AND name = $2"
-            " AND ($7 OR (owner = $8 AND is_public = $9 AND cors IS NOT DISTINCT FROM $10"
-            " AND operator_cors IS NOT DISTINCT FROM $11)) AND EXISTS (SELECT 1 FROM open) RETURNING 1)"
-            f" {self._raise} WHERE EXISTS (SELECT 1 FROM changed) RETURNING generation",
-            *(bucket.id, bucket.name, *rows.bucket_settings(bucket)),
-            *(was is None, *rows.bucket_settings(was or bucket), self._pauses.holder),
-        )
-        if not changed:
-            await self.check(bucket)
-            await self._check_open()
-            raise BucketChanged(bucket.name)
-        await self._make_known(changed)
+        async with self._lease.changing(self._pool):
+            changed = await self._pool.change(
+                f"WITH open AS ({self._open.format('$12')}), changed AS (UPDATE {self._schema}.bucket"
+                " SET owner = $3, is_public = $4, cors = $5, operator_cors = $6 WHERE id = $1 AND name = $2"
+                " AND ($7 OR (owner = $8 AND is_public = $9 AND cors IS NOT DISTINCT FROM $10"
+                " AND operator_cors IS NOT DISTINCT FROM $11)) AND EXISTS (SELECT 1 FROM open) RETURNING 1)"
+                f" {self._raise} WHERE EXISTS (SELECT 1 FROM changed) RETURNING generation",
+                *(bucket.id, bucket.name, *rows.bucket_settings(bucket)),
+                *(was is None, *rows.bucket_settings(was or bucket), self._pauses.holder),
+            )
+            if not changed:
+                await self.check(bucket)
+                await self._check_open()
+                raise BucketChanged(bucket.name)
+            await self._adopt(changed)
 
     async def delete_bucket(self, bucket: Bucket) -> None:
         """Delete the bucket, its unfinished uploads, and all grants on it. Raises NoSuchBucket, BucketNotEmpty."""
         if not rows.is_text(bucket.name):
             raise NoSuchBucket(bucket.name)
-        [(outcome, generation)] = await self._pool.change(
-            f"SELECT outcome, generation FROM {self._schema}.bucket_delete($1, $2, $3)",
-            *(bucket.id, bucket.name, self._pauses.holder),
-        )
+        async with self._lease.changing(self._pool):
+            [(outcome, generation)] = await self._pool.change(
+                f"SELECT outcome, generation FROM {self._schema}.bucket_delete($1, $2, $3)",
+                *(bucket.id, bucket.name, self._pauses.holder),
+            )
+            if outcome == DONE:
+                self._lease.adopt(generation)
         if outcome == PAUSED:
             raise await self._pauses.refusal()
         if outcome == NOT_EMPTY:
             raise BucketNotEmpty(bucket.name)
         if outcome != DONE:
             raise NoSuchBucket(bucket.name)
-        await self._lease.make_known(self._pool, generation)
 
     async def _check_open(self) -> None:
         """Raise Paused unless changes are taken now."""

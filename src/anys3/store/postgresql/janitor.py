@@ -120,6 +120,7 @@ class Janitor:
         await self._pool.read(
             f"WITH dead AS (DELETE FROM {self._schema}.process"
             " WHERE id = $1 AND ($2::bigint IS NULL OR tick = $2) RETURNING id),"
+            f" ended AS (DELETE FROM {self._schema}.change WHERE process IN (SELECT id FROM dead)),"
             f" gone AS (DELETE FROM {self._schema}.pending WHERE process IN (SELECT id FROM dead) RETURNING blob)"
             f" INSERT INTO {self._schema}.freed (id, blob)"
             f" SELECT nextval('{self._schema}.ids'), blob FROM gone",

@@ -2,8 +2,9 @@
 
 Each second it tells its row in the table `process` that it lives, and *then* reads the store's generation; LISTEN
 makes it look at once when something has changed, and nothing depends on that. What it has read holds for LEASE_S from
-the moment before. Who takes something away waits until every row has the new generation, or LEASE_S have passed:
-then nobody can believe in an older one any more. No clock of another machine has a part in this.
+the moment before. Who takes something away says so first, by a row in `change` and a new generation, and waits until
+every row has that, or LEASE_S have passed: then nobody believes in what they have read before, and from the change's
+own commit on all see the same. No clock of another machine has a part in this.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import Any
 
@@ -31,6 +33,7 @@ _BEAT_TIMEOUT_S = 3.0
 _PAUSE_S = 0.2
 _POLL_S = 0.001
 _POLL_MAX_S = 0.05
+_TURN_BITS = 40
 
 
 class Reading:
@@ -64,6 +67,11 @@ class Lease:
         self._generation = 0
         self._until = 0.0
         self._lock = threading.Lock()
+        self._turn = 0  # rises while others may change the configuration
+        self._is_changing = False
+        self._changes = 0  # of this process, under way
+        self._ended_changes: deque[str] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._in_use: dict[int, int] = {}  # readings by tick
         self._ended: deque[int] = deque()
         self._link: Link | None = None
@@ -79,10 +87,12 @@ class Lease:
         return self._address.schema
 
     def generation(self) -> int:
-        """Return the number of the configuration. Raises Unavailable."""
+        """Return the number of the configuration: always another one while it is being changed. Raises Unavailable."""
         if monotonic() > self._until:
             raise Unavailable(f"PostgreSQL has not answered for {LEASE_S:.0f} s")
-        return self._generation
+        if self._is_changing or self._changes:
+            self._turn += 1
+        return (self._generation << _TURN_BITS) + self._turn
 
     @property
     def is_held(self) -> bool:
@@ -117,6 +127,7 @@ class Lease:
 
     async def begin(self) -> None:
         """Make the row. In the side's loop. Raises Unavailable."""
+        self._loop = asyncio.get_running_loop()
         await self._connect()
         await self._beat()
         self._task = asyncio.get_running_loop().create_task(self._keep())
@@ -200,12 +211,20 @@ class Lease:
             await self._register()
             return True
         # In a transaction of its own: whoever commits a generation that is not seen here sees the row above.
-        found = await self._fetch(f"SELECT generation FROM {schema}.store")
+        found = await self._fetch(
+            f"SELECT generation, EXISTS (SELECT 1 FROM {schema}.change WHERE process <> $1) FROM {schema}.store",
+            self.process,
+        )
         with self._lock:
             self._tick = rows[0][0]
             self._generation = max(self._generation, found[0][0])
+            self._is_changing = found[0][1]
             is_new = self._generation != known
         self._until = sent + LEASE_S
+        if ended := list(self._ended_changes):
+            await self._fetch(f"DELETE FROM {schema}.change WHERE id = ANY ($1::text[])", ended)
+            for _ in ended:
+                self._ended_changes.popleft()
         return is_new
 
     async def _fetch(self, sql: str, *args: object) -> list[Any]:
@@ -216,6 +235,29 @@ class Lease:
         link, self._link = self._link, None
         if link is not None:
             link.end()
+
+    @contextlib.asynccontextmanager
+    async def changing(self, pool: Pool) -> AsyncIterator[None]:
+        """Let no process believe in what it has read of keys and buckets, until they have been changed."""
+        schema, change = self._address.schema, secrets.token_hex(8)
+        with self._lock:
+            self._changes += 1
+        try:
+            rows = await pool.change(
+                f"WITH raised AS (UPDATE {schema}.store SET generation = generation + 1 RETURNING generation)"
+                f" INSERT INTO {schema}.change (id, process) SELECT $1, $2 FROM raised"
+                " RETURNING (SELECT generation FROM raised)",
+                change,
+                self.process,
+            )
+            await self.make_known(pool, rows[0][0])
+            yield
+        finally:
+            with self._lock:
+                self._changes -= 1
+            self._ended_changes.append(change)
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._wake.set)
 
     async def make_known(self, pool: Pool, generation: int) -> None:
         """Return when no process believes in an older generation, which the caller has just committed."""

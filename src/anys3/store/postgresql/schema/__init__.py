@@ -14,7 +14,7 @@ from anys3.store.interface import Unavailable
 from anys3.store.postgresql.connections import Pool, judge
 from anys3.store.starting import NewerFormat, NotAStore
 
-FORMAT = 3
+FORMAT = 4
 _ATTEMPTS = 20
 _ARRIVING = 100
 _PAUSE_S = 0.1
