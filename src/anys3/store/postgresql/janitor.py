@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -54,37 +55,40 @@ class Janitor:
         self._is_server = is_server
         self._seen: dict[int, _Seen] = {}
         self._last_look = 0.0
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._removal: asyncio.Task[None] | None = None
         self.dead_s = DEAD_S
         self.keep_s = 0
         """For how long blobs stay after they were freed."""
 
     def begin(self) -> None:
-        """Take turns until `end`."""
-        self._task = asyncio.get_running_loop().create_task(self._work())
+        """Take turns until `end`; those who watch don't wait for what is being removed."""
+        turns = [self._names.flush, self.watch, self.turn] if self._is_server else [self._names.flush]
+        self._tasks = [asyncio.get_running_loop().create_task(self._repeat(turn)) for turn in turns]
 
     async def end(self) -> None:
         """Stop; what is not done will be done by another, or later."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._removal is not None:  # blobs are closed next
+            await asyncio.gather(self._removal, return_exceptions=True)
 
-    async def _work(self) -> None:
+    async def _repeat(self, turn: Callable[[], Awaitable[None]]) -> None:
+        level = logging.WARNING
         while True:
             await asyncio.sleep(TURN_S)
             try:
-                await self.turn()
+                await turn()
+                level = logging.WARNING
             except Unavailable as error:  # the next turn goes on
-                _log.info("what was freed keeps its room for now: %s", error)
+                _log.log(level, "what was freed keeps its room for now: %s", error)
+                level = logging.DEBUG  # said once
             except Exception:  # noqa: BLE001 (whatever it is, it is logged)
                 _log.exception("what was freed keeps its room for now")
 
     async def turn(self) -> None:
-        """Do what there is to do now. Raises Unavailable."""
-        await self._names.flush()
-        if not self._is_server:
-            return
-        await self.watch()
+        """Remove what there is to remove now. Raises Unavailable."""
         await self._mark()
         await self._remove()
 
@@ -153,7 +157,7 @@ class Janitor:
             rows = await self._claim()
             names = [blob for _, blob, _ in rows if blob is not None]
             if names:
-                await asyncio.to_thread(self._blobs.remove, names)
+                await self._remove_blobs(names)
             for _, _, owner in rows:
                 if owner is not None:
                     await self._remove_parts(owner)
@@ -181,6 +185,11 @@ class Janitor:
             self.keep_s,
         )
 
+    async def _remove_blobs(self, names: list[str]) -> None:
+        work = asyncio.to_thread(self._blobs.remove, names)
+        self._removal = asyncio.get_running_loop().create_task(work)
+        await asyncio.shield(self._removal)
+
     async def _remove_parts(self, owner: int) -> None:
         """Remove the parts of an object or an upload that is no more, some at a time."""
         while True:
@@ -193,7 +202,7 @@ class Janitor:
                 return
             names = [blob for _, blob in rows if blob is not None]
             if names:
-                await asyncio.to_thread(self._blobs.remove, names)
+                await self._remove_blobs(names)
             await self._pool.read(
                 f"DELETE FROM {self._schema}.part WHERE owner = $1 AND number <= $2",
                 owner,
