@@ -98,6 +98,7 @@ class Passing:
         finally:
             telling.cancel()
         counts.seconds = time.monotonic() - began
+        counts.damaged.sort(key=lambda one: (one.bucket, one.key, one.upload_id))
         return counts
 
     async def _tell(self, title: str, total: int) -> None:
