@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -364,3 +365,17 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
 def test_a_store_of_a_newer_version_is_refused(store: Path) -> None:
     (store / "format").write_text("anys3 store, format 99\n")
     assert anys3("doctor", store).returncode == NEWER_FORMAT
+
+
+@pytest.mark.parametrize("lasts_s", [None, 1000.0], ids=["moved", "paused"])
+def test_a_store_that_takes_no_changes_is_a_warning(store: Path, lasts_s: float | None) -> None:
+    async def pause() -> None:
+        opened = embedded.open_store(store, is_server=False)
+        await opened.pause("it was moved to /mnt/new", lasts_s=lasts_s)
+        await opened.close()
+
+    assert "pause" not in findings(store)
+    asyncio.run(pause())
+    found = findings(store)["pause"]
+    assert (found.level, found.found.split(": ")[1]) == ("warning", "it was moved to /mnt/new")
+    assert ("until somebody ends that" in found.found) == (lasts_s is None)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from anys3.server import credentials, doctor_machine, tls
 from anys3.server.findings import Finding
-from anys3.store.findings import size
+from anys3.store.findings import of_pause, size
 from anys3.store.upkeep import Examination, examine
 
 _MANY_ROWS = 100_000
@@ -35,6 +36,9 @@ def of_directory(directory: Path, now_s: float, tls_cert: Path | None) -> Iterat
         f"{directory} is an anys3 store of format {found.format}; this version writes {found.known_format}",
     )  # fmt: skip
     yield of_serving(found)
+    if found.pause is not None:
+        ends = "" if found.pause.ends_ms is None else _moment(found.pause.ends_ms / 1000)
+        yield of_pause(found.pause.reason, ends)
     yield from permissions(directory)
     yield from doctor_machine.of_device(directory)
     yield from of_clock(found, now_s)
@@ -42,6 +46,10 @@ def of_directory(directory: Path, now_s: float, tls_cert: Path | None) -> Iterat
     yield from of_leftovers(found, directory)
     yield from certificates(directory, tls_cert, now_s)
     yield from doctor_machine.of_process(len(found.workers))
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
 
 
 def of_serving(found: Examination) -> Finding:

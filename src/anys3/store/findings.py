@@ -69,6 +69,17 @@ def of_clock(name: str, ahead_s: float, error_s: float) -> Finding:
     return Finding(name, "ok", told)
 
 
+def of_pause(reason: str, ends: str) -> Finding:
+    """Tell that a store takes no changes; `ends` is when that is over, "" for never."""
+    until = f"until {ends}" if ends else "until somebody ends that"
+    return Finding(
+        "pause",
+        "warning",
+        f"all changes are refused {until}: {reason}",
+        "nothing, while `anys3 store copy` runs or if it was moved; else run the same copy again, or `anys3 store resume`",
+    )
+
+
 def of_probe(blobs: Blobs) -> Finding:
     """Write, read and remove a blob, and tell how long that takes."""
     began = time.perf_counter()

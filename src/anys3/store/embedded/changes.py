@@ -106,7 +106,7 @@ class Batch:
         """Raise Paused unless the store takes changes; for every change that is not housekeeping."""
         if self._is_open:
             return
-        pause = pausing.read_to_change(self.index, self.txn)
+        pause = pausing.read_to_change(self.index.others, self.txn)
         if (pause.holder if pause else "") != self._holder:
             raise Paused(pause)
         self._is_open = True

@@ -202,7 +202,7 @@ class EmbeddedStore:
     async def paused(self) -> Pause | None:
         """Return the pause that is in force."""
         with self._reading() as txn:
-            return pausing.read(self.index, txn)
+            return pausing.read(self.index.others, txn)
 
     async def pause(self, reason: str, *, was: Pause | None = None, lasts_s: float | None = None) -> Pause:
         """Refuse all changes, in every process, but those through this object. Raises PauseChanged."""

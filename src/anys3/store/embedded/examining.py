@@ -15,12 +15,13 @@ from typing import Any
 
 import lmdb
 
-from anys3.store.embedded import checkpoints, control, device
+from anys3.store.embedded import checkpoints, control, device, pausing
 from anys3.store.embedded import directory as layout
 from anys3.store.embedded.destination import WORK
 from anys3.store.embedded.format import FORMAT, pack_id
 from anys3.store.embedded.index import TIB
-from anys3.store.interface import Unavailable
+from anys3.store.embedded.rows import Rows
+from anys3.store.interface import Corrupt, Pause, Unavailable
 from anys3.store.starting import NotAStore
 
 if sys.platform != "win32":
@@ -66,6 +67,7 @@ class Examination:
     changed_s: float = 0.0
     """When the newest change was written, by the clock of then."""
     leftovers: list[str] = field(default_factory=list)
+    pause: Pause | None = None
     index_error: str = ""
 
 
@@ -197,6 +199,10 @@ def _look_at_index(env: Any, lock: int, found: Examination) -> None:
     found.used_bytes = used * page
     found.free_bytes = max((info["last_pgno"] - 1 - used) * page, 0)
     _look_at_readers(env, lock, info["last_txnid"], found)
+    rows = Rows("meta", env.open_db(b"meta", create=False))
+    rows.allows_old = True
+    with env.begin() as txn, contextlib.suppress(Corrupt):  # that is for scrub to tell
+        found.pause = pausing.read(rows, txn)
 
 
 def _pages(stat: dict[str, int]) -> tuple[int, int, int]:

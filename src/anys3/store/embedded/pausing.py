@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from anys3.store.embedded import format as records
-from anys3.store.embedded.index import Index
+from anys3.store.embedded.rows import Rows
 from anys3.store.interface import Corrupt, Pause, PauseChanged
 
 if TYPE_CHECKING:
@@ -25,28 +25,28 @@ def new(reason: str, holder: str, lasts_s: float | None) -> Pause:
     return Pause(reason, holder, None if lasts_s is None else _now_ms() + round(1000 * lasts_s))
 
 
-def read(index: Index, txn: Any) -> Pause | None:
-    """Return the pause that is in force. Raises Corrupt."""
-    pause = _read(index, txn)
+def read(rows: Rows, txn: Any) -> Pause | None:
+    """Return the pause that is in force; `rows` are those of `meta`. Raises Corrupt."""
+    pause = _read(rows, txn)
     return None if pause is None or _has_ended(pause) else pause
 
 
-def read_to_change(index: Index, txn: Any) -> Pause | None:
+def read_to_change(rows: Rows, txn: Any) -> Pause | None:
     """Do the same before something is changed: a pause that has ended is never in force again. Raises Corrupt."""
-    pause = _read(index, txn)
+    pause = _read(rows, txn)
     if pause is None or not _has_ended(pause):
         return pause
-    txn.delete(_PLACE, db=index.meta)  # else a clock that is set back would begin it again
+    txn.delete(_PLACE, db=rows.db)  # else a clock that is set back would begin it again
     return None
 
 
 def replace(batch: Batch, change: tuple[Pause | None, Pause | None]) -> None:
     """Put the first pause in place of the second; None is none. Raises PauseChanged."""
     pause, was = change
-    now = read_to_change(batch.index, batch.txn)
+    rows = batch.index.others
+    now = read_to_change(rows, batch.txn)
     if now != was:
         raise PauseChanged(now)
-    rows = batch.index.others
     if pause is None:
         batch.txn.delete(_PLACE, db=rows.db)
     else:
@@ -55,8 +55,8 @@ def replace(batch: Batch, change: tuple[Pause | None, Pause | None]) -> None:
     batch.forget_pause()
 
 
-def _read(index: Index, txn: Any) -> Pause | None:
-    raw = index.others.get_content(txn, _PLACE)
+def _read(rows: Rows, txn: Any) -> Pause | None:
+    raw = rows.get_content(txn, _PLACE)
     if raw is None:
         return None
     try:

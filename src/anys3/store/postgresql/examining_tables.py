@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from anys3.store.findings import Finding, size
+from anys3.store.findings import of_pause as of_pause_found
 from anys3.store.postgresql.schema import FORMAT
 
 _MANY_ROWS = 1_000_000
@@ -57,18 +58,8 @@ async def of_pause(connection: Any) -> Iterator[Finding]:
     )
     if row is None:
         return iter(())
-    until = f"until {row['ends'].isoformat(' ', 'seconds')}" if row["ends"] else "until somebody ends that"
-    told = f"all changes are refused {until}: {row['pause_reason']}"
-    return iter(
-        [
-            Finding(
-                "pause",
-                "warning",
-                told,
-                "nothing, while `anys3 store copy` runs or if it was moved; else run the same copy again, or `anys3 store resume`",
-            )
-        ]
-    )
+    ends = row["ends"].isoformat(" ", "seconds") if row["ends"] else ""
+    return iter([of_pause_found(row["pause_reason"], ends)])
 
 
 async def count_servers(connection: Any) -> int:
