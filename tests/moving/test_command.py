@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from anys3 import Server
+from anys3.server.refusals import Refusal
 from anys3.store.embedded import open_store
 from anys3.store.interface import Pause
 from tests.moving import world
@@ -170,3 +172,9 @@ def test_what_can_not_be_meant_is_refused(
     assert reason in err
     assert "hunter2" not in err
     assert not (tmp_path / "new").exists()
+
+
+def test_a_server_inside_a_program_refuses_a_moved_store_too(data: Path, tmp_path: Path) -> None:
+    anys3("store", "copy", data, tmp_path / "new", "--follow")
+    with pytest.raises(Refusal, match="it was moved to"), Server(data):
+        pass

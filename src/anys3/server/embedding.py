@@ -18,7 +18,7 @@ from anys3.server.application import Application, Service
 from anys3.server.audit import Audit
 from anys3.server.buckets import make_wanted
 from anys3.server.limits import Limits
-from anys3.server.locations import refusing, taken
+from anys3.server.locations import refusing, require_open, taken
 from anys3.server.options import Listen, WantedBucket, parse_bucket, parse_durability
 from anys3.server.serving import serve
 from anys3.server.strictness import parse_annex, parse_profiles
@@ -229,6 +229,7 @@ class Server:
 
     async def _prepare(self, store: Store, audit: Audit) -> None:
         now_ms = time.time_ns() // 1_000_000
+        await require_open(store, self._location)
         root = await credentials.settle_root_key(store, self._configured, now_ms)
         if self.directory is not None:
             credentials.write_file(self.directory, root.pair, self.region)
