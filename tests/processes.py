@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.engines.hosts import LOOPBACK, Host
 from tests.rawclient import RawClient, Response, encode_query, read_response, render
 
 ACCESS_KEY_ID = "AKIATESTSOFANYS30000"
@@ -20,6 +21,19 @@ SECRET_ACCESS_KEY = "a-secret-for-tests-that-is-long-enough-00"
 START_TIMEOUT_S = 60.0
 READY = b"rclone lsd"
 """Stands at the end of the first screen."""
+
+
+class From(RawClient):
+    """A client whose connections come from a host, which may be in a network of its own."""
+
+    def __init__(self, endpoint: str, access_key_id: str, secret: str, host: Host = LOOPBACK) -> None:
+        super().__init__(endpoint, access_key_id, secret)
+        self.source = host
+
+    def connect(self) -> socket.socket:
+        """Return a connection to the endpoint."""
+        with self.source.entered():
+            return RawClient.connect(self)
 
 
 class ServerProcess:
@@ -32,18 +46,25 @@ class ServerProcess:
         under: Iterable[str] = (),
         entry: Iterable[str] = ("-m", "anys3"),
         environment: Mapping[str, str] | None = None,
+        store: Iterable[str] | None = None,
+        host: Host = LOOPBACK,
     ) -> None:
         """Prepare it; `under` is a command line that runs it, such as a tracer's.
 
         `entry` is what Python starts, such as `tests.torture.server.entry(...)`; `environment` is added.
+        `store` are options that say where the store lies, if that is not DIR; `host` is where it runs.
         """
         self.directory = directory
         self.options = options
         self._under = tuple(under)
         self._entry = tuple(entry)
         self._added = dict(environment or {})
-        self.port = _free_port()
-        self.s3 = RawClient(f"http://127.0.0.1:{self.port}", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+        self._store = (str(directory),) if store is None else tuple(store)
+        self.host = host
+        self.port = _free_port() if host is LOOPBACK else host.port(9000)
+        self.s3: RawClient = From(
+            f"http://{host.address}:{self.port}", ACCESS_KEY_ID, SECRET_ACCESS_KEY, host
+        )
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -52,10 +73,12 @@ class ServerProcess:
         with log.open("ab") as output:
             before = output.tell()
             self._process = subprocess.Popen(
-                [
-                    *(*self._under, sys.executable, *self._entry, "serve", str(self.directory)),
-                    *("--listen", f"127.0.0.1:{self.port}", *self.options),
-                ],
+                self.host.command(
+                    [
+                        *(*self._under, sys.executable, *self._entry, "serve", *self._store),
+                        *("--listen", f"{self.host.address}:{self.port}", *self.options),
+                    ]
+                ),
                 env={**_environment(), **self._added},
                 stdout=output,
                 stderr=output,
@@ -67,6 +90,11 @@ class ServerProcess:
             assert self._process.poll() is None, log.read_text()
             assert time.monotonic() < limit, log.read_text()
             time.sleep(0.02)
+
+    @property
+    def key_options(self) -> tuple[str, ...]:
+        """What says to `anys3 key` where the store lies."""
+        return ("--dir", str(self.directory))
 
     @property
     def pid(self) -> int:

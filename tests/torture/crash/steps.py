@@ -13,7 +13,7 @@ import importlib
 import inspect
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -154,13 +154,14 @@ class Step(NamedTuple):
     seam: Seam
 
 
-def _table() -> dict[str, Step]:
-    names = [(f"{seam.name}, {when}", seam) for seam in SEAMS for when in seam.when.split()]
-    names.append(("blob half written", Seam("blob half written", "")))
+def table(*seams: Seam) -> dict[str, Step]:
+    """Return all steps of seams by name; one without `when` is a step itself."""
+    names = [(f"{seam.name}, {when}", seam) for seam in seams for when in seam.when.split()]
+    names += [(seam.name, seam) for seam in seams if not seam.when]
     return {name: Step(number, name, seam) for number, (name, seam) in enumerate(names, 1)}
 
 
-STEPS = _table()
+STEPS = table(*SEAMS, Seam("blob half written", "", ""))
 """All steps by name."""
 
 
@@ -186,11 +187,12 @@ def _install(plan: Plan) -> None:
     if os.getpgrp() != os.getpid():
         raise SystemExit("the server must lead a process group of its own: ending it would end others")
     for seam in SEAMS:
-        _wrap(seam, plan)
+        wrap(seam, STEPS, plan)
     _halve_writes(plan)
 
 
-def _wrap(seam: Seam, plan: Plan) -> None:
+def wrap(seam: Seam, steps: Mapping[str, Step], plan: Plan) -> None:
+    """Put a seam's steps around its function."""
     module_name, _, path = seam.place.partition(":")
     module = importlib.import_module(
         module_name if module_name.startswith("anys3.") else _STORE + module_name
@@ -201,9 +203,9 @@ def _wrap(seam: Seam, plan: Plan) -> None:
         owner = _own(owner, part) if owner is module else getattr(owner, part)
     if isinstance(owner, dict):
         (key,) = (one for one in owner if one.__name__ == name)
-        owner[key] = _around(seam, owner[key], plan)
+        owner[key] = _around(seam, owner[key], steps, plan)
     else:
-        setattr(owner, name, _around(seam, getattr(owner, name), plan))
+        setattr(owner, name, _around(seam, getattr(owner, name), steps, plan))
 
 
 def _own(module: Any, name: str) -> Any:
@@ -229,8 +231,8 @@ class _View:
         return getattr(self._module, name)
 
 
-def _around(seam: Seam, original: Any, plan: Plan) -> Any:
-    before, after = (STEPS.get(f"{seam.name}, {when}") for when in ("before", "after"))
+def _around(seam: Seam, original: Any, steps: Mapping[str, Step], plan: Plan) -> Any:
+    before, after = (steps.get(f"{seam.name}, {when}") for when in ("before", "after"))
 
     def enter(arguments: Any, named: Any) -> bool:
         is_one = seam.applies(*arguments, **named)

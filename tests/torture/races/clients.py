@@ -1,6 +1,6 @@
 """One client process: several lanes, each sends one request after the other and writes down what came of it.
 
-    python -m tests.torture.races.clients HOST:PORT ID SECRET NAME LANES WORKERS
+    python -m tests.torture.races.clients HOST:PORT[,HOST:PORT]... ID SECRET NAME LANES WORKERS
 
 reads rounds from its input, one a line, as JSON: for each lane a list of steps. It plays a round in all its lanes
 at once, writes the operations (history.py) to its output, and then a line "end". Times are of CLOCK_MONOTONIC, which
@@ -18,6 +18,7 @@ from tests.rawclient import RawClient, Response, encode_query, md5_b64
 from tests.torture.races.contents import body_of, etag_of, tagging_document, tags_of, verified
 from tests.torture.races.history import Value, dump
 from tests.torture.races.lanes import Lane, Made, Step, outcome_of, read, simple
+from tests.torture.spread import Spread
 from tests.uploads import document
 
 # --- steps on keys --------------------------------------------------------------------------------------
@@ -295,9 +296,9 @@ STEPS: dict[str, Callable[[Lane, Step], None]] = {
 }
 
 
-def main(endpoint: str, access_key_id: str, secret: str, name: str, lanes: int, workers: int) -> None:
+def main(servers: str, access_key_id: str, secret: str, name: str, lanes: int, workers: int) -> None:
     """Play rounds until the input ends."""
-    s3 = RawClient(f"http://{endpoint}", access_key_id, secret)
+    s3 = Spread([RawClient(f"http://{server}", access_key_id, secret) for server in servers.split(",")])
     crew = [Lane(s3, f"{name}.{number}", workers) for number in range(lanes)]
     for lane in crew:
         lane.meet()

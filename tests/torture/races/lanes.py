@@ -111,8 +111,8 @@ class Lane:
 
 
 def outcome_of(answer: Response | None) -> str:
-    """Return "ok", an error's code, or "unknown"."""
-    if answer is None:
+    """Return "ok", an error's code, or "unknown", which a 503 is, too: the change may have happened."""
+    if answer is None or answer.status == 503:
         return "unknown"
     if answer.status in (200, 204, 206):
         return "ok"
@@ -127,11 +127,11 @@ def simple(subject: str, name: str, *given: Value) -> Callable[[Response | None]
 def read(
     subject: str, name: str, see: Callable[[Response], Value], *given: Value
 ) -> Callable[[Response | None], Iterable[Made]]:
-    """Return what notes a read; one that got no answer says nothing."""
+    """Return what notes a read; one that got no answer, or a 503, says nothing."""
 
     def made(answer: Response | None) -> Iterable[Made]:
         outcome = outcome_of(answer)
-        if answer is not None:
+        if answer is not None and outcome != "unknown":
             yield subject, name, given, outcome, see(answer) if outcome == "ok" else None
 
     return made

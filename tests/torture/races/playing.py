@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,10 +30,11 @@ ATTEMPTS = 40
 class Crew:
     """Client processes, each with some lanes."""
 
-    def __init__(self, server: ServerProcess, processes: int, lanes: int, workers: int) -> None:
+    def __init__(self, servers: Sequence[RawClient], processes: int, lanes: int, workers: int) -> None:
+        """`workers` is how many processes all the servers have, together."""
         self.lanes = processes * lanes
         self._each = lanes
-        words = (server.s3.host, ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+        words = (",".join(server.host for server in servers), ACCESS_KEY_ID, SECRET_ACCESS_KEY)
         self._clients = [
             subprocess.Popen(
                 [
@@ -159,7 +160,7 @@ def arena(
         entry=entry(*changes) if changes else ("-m", "anys3"),
     ) as server:
         wait_for_workers(server, workers)
-        crew = Crew(server, processes, lanes, workers)
+        crew = Crew([server.s3], processes, lanes, workers)
         try:
             yield Arena(server, crew, workers)
         finally:

@@ -293,7 +293,7 @@ def listings(server: ServerProcess, bucket: str, turns: int, seed: int) -> tuple
 
 def administer(server: ServerProcess, *words: str) -> dict[str, str]:
     """Run `anys3 key ...` beside the server, and return what it prints, if it is JSON."""
-    command = [sys.executable, "-m", "anys3", "key", *words, "--dir", str(server.directory)]
+    command = [sys.executable, "-m", "anys3", "key", *words, *server.key_options]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     printed: dict[str, str] = json.loads(done.stdout) if "--json" in words else {}
     return printed
