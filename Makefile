@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DIR ?= data
 WORKERS ?= 2
 
-.PHONY: serve test lint test-unit test-interop docs costs bench-smoke torture lock clean
+.PHONY: serve test lint test-unit test-interop docs costs bench-smoke torture torture-cluster lock clean
 
 serve: $(VENV)/installed
 	$(BIN)/anys3 serve $(DIR)
@@ -42,6 +42,10 @@ bench-smoke: $(VENV)/installed-dev
 TORTURE := crash power corruption races faults fuzz abuse soak access
 torture: $(VENV)/installed-dev
 	set -e; for proof in $(TORTURE); do $(BIN)/python -m tests.torture $$proof --long --record; done
+
+# The same of docs/cluster.md, on engines that .ci/install-engines installs; as root, for networks that can be cut.
+torture-cluster: $(VENV)/installed-dev
+	$(BIN)/python -m tests.torture cluster --long --record
 
 # What releases are built and tested with, by version and hash.
 lock: $(VENV)/bin/python

@@ -17,6 +17,7 @@ PROOFS = {
     "abuse": "floods, slow clients, bombs and smuggling against a server that others use",
     "soak": "mixed load and faults for a long time: memory, descriptors and disk stay flat",
     "access": "every route with every way of authenticating, every operation with every grant",
+    "cluster": "servers that share a store on PostgreSQL, Ceph and S3, with all that can fail failing under load",
 }
 
 

@@ -7,7 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,13 +17,23 @@ PAGES = {
     "durability": ("crash", "power", "corruption", "races", "faults", "soak"),
     "security": ("access", "fuzz", "abuse"),
 }
-"""The proofs that docs/durability.md and docs/security.md tell of."""
+"""The proofs that docs/durability.md, docs/security.md and docs/cluster.md tell of."""
+
+
+TABLES = ("stalls",)
 
 
 def record(
-    proof: str, seconds: float, numbers: Mapping[str, int | float | str], found: Mapping[str, str]
+    proof: str,
+    seconds: float,
+    numbers: Mapping[str, int | float | str],
+    found: Mapping[str, str],
+    **tables: Sequence[Mapping[str, str]],
 ) -> Path:
-    """Keep a run: what it counted, and for each planted bug, by its sentence, how the harness found it."""
+    """Keep a run: what it counted, and for each planted bug, by its sentence, how the harness found it.
+
+    `tables` are further ones, by their names: rows by the titles of their columns.
+    """
     FOLDER.mkdir(exist_ok=True)
     file = FOLDER / f"{proof}.json"
     words = ["python", "-m", "tests.torture", *sys.argv[1:]]
@@ -39,13 +49,14 @@ def record(
         "seconds": round(seconds),
         "numbers": dict(numbers),
         "planted_bugs_found": dict(found),
+        **{name: list(rows) for name, rows in tables.items()},
     }
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return file
 
 
 def table(page: str) -> str:
-    """Return the Markdown table of the recorded runs of a page's proofs."""
+    """Return the Markdown table of the recorded runs of a page's proofs, and further tables of theirs."""
     lines = ["| proof | command | last full run | counted | planted bugs found |", "|---|---|---|---|---|"]
     for proof in PAGES[page]:
         run = json.loads((FOLDER / f"{proof}.json").read_text())
@@ -54,7 +65,13 @@ def table(page: str) -> str:
             f"| {run['proof']} | `{run['command']}` | {run['date']}, {_duration(run['seconds'])} | {counted} |"
             f" {len(run['planted_bugs_found'])} |"
         )
+        for rows in (run[name] for name in TABLES if name in run):
+            lines += ["", _line(rows[0]), "|---" * len(rows[0]) + "|", *(_line(row.values()) for row in rows)]
     return "\n".join(lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _number(value: float | str) -> str:
