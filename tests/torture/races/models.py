@@ -64,11 +64,11 @@ class Key:
     def step(self, state: KeyState, operation: Operation) -> KeyState | None:
         """Return the state after the operation."""
         expected, seen, after = getattr(self, f"_{operation.name}")(state, *operation.given)
+        allowed = expected if isinstance(expected, tuple) else (expected,)
         if operation.outcome == "unknown":
-            return after if expected == "ok" else None
+            return after if "ok" in allowed else None
         if operation.outcome == "OperationAborted" and operation.name == "tag":
             return state  # too many others were faster: said, and nothing was done
-        allowed = expected if isinstance(expected, tuple) else (expected,)
         if operation.outcome not in allowed or operation.seen != seen:
             return None
         return after if operation.outcome == "ok" else state
