@@ -15,10 +15,13 @@ from pathlib import Path
 
 from tests.torture import records
 from tests.torture.cluster import failures, proving
-from tests.torture.cluster.failures import FAILURES
+from tests.torture.cluster.failures import FAILURES, OTHERS
 from tests.torture.cluster.mixes import MIXES, Engines
 from tests.torture.cluster.proving import Counted
 from tests.torture.cluster.stalls import Felt
+
+MOST = 20
+"""Violations of one part that are printed."""
 
 
 @dataclass(slots=True)
@@ -61,7 +64,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help="more of everything, and all planted bugs")
     parser.add_argument("--mix", action="append", choices=list(MIXES), help="only this mix; may be repeated")
     parser.add_argument(
-        "--fault", action="append", choices=list(FAILURES), help="only this failure; may be repeated"
+        "--fault", action="append", choices=[*FAILURES, *OTHERS], help="only this failure; may be repeated"
     )
     parser.add_argument("--planted", action="append", metavar="NAME", help="only this planted bug")
     parser.add_argument("--record", action="store_true", help="keep the numbers of a clean long run")
@@ -76,7 +79,7 @@ def _prove(engines: Engines, report: Report, names: list[str], options: argparse
         begun = time.monotonic()
         counted = proving.prove(engines, MIXES[name], options.seed, effort)
         print(f"{name}: {counted} in {time.monotonic() - begun:.0f} s", flush=True)
-        for violation in counted.violations:
+        for violation in counted.violations[:MOST]:
             print(f"VIOLATION {name}: {violation}", flush=True)
         report.counted.add(counted)
 
@@ -84,9 +87,9 @@ def _prove(engines: Engines, report: Report, names: list[str], options: argparse
 def _break(folder: Path, report: Report, names: list[str], options: argparse.Namespace) -> None:
     with failures.world(folder / "world", MIXES["postgresql+rados"]) as world:
         for name in names:
-            outcome = failures.suffer(world, FAILURES[name], options.seed)
+            outcome = failures.suffer(world, {**FAILURES, **OTHERS}[name], options.seed)
             print(f"{name}: {outcome.felt}", flush=True)
-            for violation in outcome.violations:
+            for violation in outcome.violations[:MOST]:
                 print(f"VIOLATION {violation}", flush=True)
             report.felt[name] = outcome.felt
             report.counted.numbers["requests under failures"] += outcome.requests

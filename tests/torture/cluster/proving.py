@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ class Effort:
 
 
 SHORT = Effort(4.0, 3, 2, is_every_step=False, lost_s=4.0)
-LONG = Effort(15.0, 5, 6, is_every_step=True, lost_s=10.0)
+LONG = Effort(10.0, 4, 4, is_every_step=True, lost_s=6.0)
 EVERY_STEP = ("postgresql+rados", "embedded+rados")
 """The mixes on which the long form kills at every step; on the others, at those that their blobs have to do with."""
 
@@ -87,6 +88,8 @@ def concurrency(servers: Servers, seed: int, effort: Effort) -> Counted:
     wrong, races = racing.race(
         servers.clients[:2] * (2 if len(servers.clients) == 1 else 1), 4 * effort.turns
     )
+    if len(servers.clients) > 1:
+        _measure(servers)
     numbers = Counter(
         {
             "histories": tally.histories,
@@ -95,6 +98,15 @@ def concurrency(servers: Servers, seed: int, effort: Effort) -> Counted:
         }
     )
     return Counted(numbers, [*tally.violations, *stories, *outlasting, *wrong])
+
+
+def _measure(servers: Servers, seconds: float = 2.0) -> None:
+    """Print how many GETs a second one server and two answer; nothing is decided by it."""
+    one, two = (racing.throughput(servers.clients[:count], seconds) for count in (1, 2))
+    cores = len(os.sched_getaffinity(0))
+    print(
+        f"  GETs of 4 KiB a second: {one:,.0f} of one server, {two:,.0f} of two, on {cores} cores", flush=True
+    )
 
 
 def lost_answers(

@@ -6,8 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 BUCKET = "racing"
 RACERS = 4
 """Connections to each server."""
-GET_SIZE = 4096
+READ, GET_SIZE = f"/{BUCKET}/read", 4096
 
 
 def race(clients: Sequence[RawClient], turns: int) -> tuple[list[str], int]:
@@ -75,12 +73,12 @@ def _race(
 def throughput(clients: Sequence[RawClient], seconds: float) -> float:
     """Return GETs a second that these servers answer, asked by two processes for each."""
     assert clients[0].request("PUT", f"/{BUCKET}").status in (200, 409)
-    assert clients[0].request("PUT", f"/{BUCKET}/read", body=bytes(GET_SIZE)).status == 200
+    assert clients[0].request("PUT", READ, body=bytes(GET_SIZE)).status == 200
     askers = [
         subprocess.Popen(
             [
-                *(sys.executable, "-m", "tests.torture.cluster.racing", client.endpoint),
-                *(client.access_key_id, client.secret_access_key, str(seconds)),
+                *(sys.executable, "-m", "tests.torture.getting", client.endpoint),
+                *(client.access_key_id, client.secret_access_key, READ, str(seconds)),
             ],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))},
@@ -91,28 +89,3 @@ def throughput(clients: Sequence[RawClient], seconds: float) -> float:
         for _ in range(2)
     ]
     return sum(float(asker.communicate()[0]) for asker in askers)
-
-
-def ask(client: RawClient, seconds: float, connections: int = 4) -> float:
-    """Send GETs on some connections for a time; return how many a second were answered."""
-    request = signed(client, "GET", f"/{BUCKET}/read")
-    counts = [0] * connections
-    end = time.monotonic() + seconds
-
-    def work(number: int) -> None:
-        with client.connect() as connection:
-            while time.monotonic() < end:
-                connection.sendall(request)
-                assert read_response(connection).status == 200
-                counts[number] += 1
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(counts) / seconds
-
-
-if __name__ == "__main__":
-    print(ask(RawClient(*sys.argv[1:4]), float(sys.argv[4])))
