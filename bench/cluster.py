@@ -220,7 +220,7 @@ def measure_pages(directory: Path, keys: list[int], pages: int) -> None:
         pair = random_key_pair()
         server = Server(stack, store, pair, directory / "server.log")  # makes the schema
         print(
-            f"{'keys':>12}  {'page':<28}{'in the database':>17}{'in the process':>16}{'over HTTP':>11}   ms, median (99th of 100)"
+            f"{'keys':>12}  {'page':<28}{'in the database':>17}{'in the process':>16}{'over HTTP':>16}   ms, median (99th of 100)"
         )
         for count in keys:
             for line in cluster_list.lines(dsn, server.port, server.signer, count, pages):

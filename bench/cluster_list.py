@@ -140,7 +140,7 @@ def lines(dsn: str, port: int, signer: Signer, keys: int, pages: int) -> Iterato
     told, found = asyncio.run(measure())
     yield told
     for name, (database, process, client) in found.items():
-        cells = f"{_cell(database):>17}{_cell(process):>16}{_cell(client):>11}"
+        cells = f"{_cell(database):>17}{_cell(process):>16}{_cell(client):>16}"
         yield f"{keys:>12,}  {name:<28}{cells}"
 
 
