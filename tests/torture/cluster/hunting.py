@@ -13,6 +13,8 @@ from tests.torture.cluster.servers import Servers
 from tests.torture.cluster.steps import DEAD_S
 
 TURNS = 6
+LANES = 6
+"""For each server: most of them wait while something is broken."""
 Finder = Callable[[Path, str, int], list[str]]
 
 
@@ -27,7 +29,7 @@ class Planted(NamedTuple):
 PLANTED = {
     "answer_before_commit": Planted("histories", ""),
     "unknown_commit_repeated": Planted("lost answers", ""),
-    "unknown_blob_given_up": Planted("lost answers", ""),
+    "unknown_blob_given_up": Planted("lost blobs", ""),
     "lost_lease_ignored": Planted("keys", "rotat"),
     "news_awaited_by_nobody": Planted("histories", ""),
     "reads_from_the_past": Planted("index-cut", "", "postgresql+rados"),
@@ -63,12 +65,14 @@ def find(folder: Path, name: str, seed: int, engines: Engines | None = None) -> 
 
 def _break_small(folder: Path, change: str, name: str, seed: int) -> list[str]:
     with failures.small_world(folder, change) as world:
-        return failures.suffer(world, failures.SMALL[name], seed, before_s=2.0, after_s=1.0).violations
+        return failures.suffer(
+            world, failures.SMALL[name], seed, before_s=2.0, after_s=1.0, lanes=LANES
+        ).violations
 
 
 def _break(folder: Path, change: str, name: str, seed: int) -> list[str]:
     with failures.world(folder, MIXES["postgresql+rados"], change, store="memstore") as world:
-        return failures.suffer(world, failures.FAILURES[name], seed).violations
+        return failures.suffer(world, failures.FAILURES[name], seed, lanes=LANES).violations
 
 
 def _histories(place: Place, change: str, seed: int) -> list[str]:
@@ -93,6 +97,10 @@ def _lost_answers(place: Place, change: str, seed: int) -> list[str]:
     return proving.lost_answers(place, seed, 6.0, change).violations
 
 
+def _lost_blobs(place: Place, change: str, seed: int) -> list[str]:
+    return proving.lost_answers(place, seed, 15.0, change, settle_s=2 * proving.SETTLE_S).violations
+
+
 def _kills(place: Place, change: str, seed: int) -> list[str]:
     with crashing.Rounds(place, 2, seed, change) as rounds:
         for turn in range(TURNS):
@@ -114,6 +122,7 @@ FINDERS: dict[str, Callable[[Place, str, int], list[str]]] = {
     "keys": _keys,
     "outlast": _outlast,
     "lost answers": _lost_answers,
+    "lost blobs": _lost_blobs,
     "kills": _kills,
     "leftovers": _leftovers,
 }

@@ -225,9 +225,9 @@ class Lane:
         answer = self._ask("DELETE", "DELETE", key.path, may_be=(204,))
         key.doubt(None) if answer is None else key.acknowledge(None)
 
-    def get(self) -> None:
+    def get(self, key: Key | None = None) -> None:
         """GetObject, also of what is not there."""
-        key = self._random.choice(self.keys)
+        key = key or self._random.choice(self.keys)
         answer = self._ask("GET", "GET", key.path, may_be=(200, 404))
         if answer is not None:
             self._see(key, value_of(answer), "GET")
@@ -334,6 +334,27 @@ class Lane:
                 return
             if etag not in key.pending:
                 key.doubt(etag)
+
+
+class Witness(Lane):
+    """Writes by the other servers what it then reads by a server that was hit: a cut-off one must not know better."""
+
+    def __init__(self, load: Ground, number: int, hit: int, chance: random.Random) -> None:
+        super().__init__(load, number, hit, chance)
+        self._asked = hit
+
+    def _server(self) -> int:
+        return self._asked
+
+    def run(self, over: threading.Event) -> None:
+        """Ask until it is over."""
+        others = [one for one in range(len(self.load.clients)) if one not in self.load.hit]
+        while not over.is_set():
+            key = self._random.choice(self.small)
+            self._asked = self._random.choice(others)
+            self._put(key, self._new_body(SMALL))
+            self._asked = self._home
+            self.get(key)
 
 
 def rows_of(answer: Response) -> dict[str, Value]:

@@ -42,6 +42,7 @@ def _named(place: Place) -> set[str]:
     store = open_store(path, is_server=False)
     try:
         with store.index.env.begin() as txn:
-            return {f"{known.prefix}-{blob_id:016x}" for blob_id in disk.name_all(store.index, txn).blobs}
+            named = {f"{known.prefix}-{blob_id:016x}" for blob_id in disk.name_all(store.index, txn).blobs}
+        return named | {known.mark}
     finally:
         store.shut()

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 from tests.rawclient import RawClient
 from tests.torture.cluster.keys import Key, Value
-from tests.torture.cluster.lanes import BUCKET, READS, Claim, Event, Lane, value_of
+from tests.torture.cluster.lanes import BUCKET, READS, Claim, Event, Lane, Witness, value_of
 
 
 class Load:
@@ -41,6 +41,8 @@ class Load:
             Lane(self, number, number % len(clients), random.Random(f"{seed}/{name}/{number}"))
             for number in range(lanes * len(clients))
         ]
+        for number, server in enumerate(hit, len(self.lanes)):
+            self.lanes.append(Witness(self, number, server, random.Random(f"{seed}/{name}/{number}")))
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Load:

@@ -88,12 +88,9 @@ def reads_from_the_past() -> None:
     known: dict[tuple[int, bytes], Opened | None] = {}
 
     async def opening(self: PostgresqlStore, bucket: Bucket, key: bytes) -> Opened | None:
-        try:
-            opened = await original(self, bucket, key)
-        except Unavailable:
-            if (bucket.id, key) not in known:
-                raise
+        if not self._lease.is_held and (bucket.id, key) in known:
             return known[bucket.id, key]
+        opened = await original(self, bucket, key)
         if opened is None or opened.inline is not None:
             known[bucket.id, key] = opened
         return opened
