@@ -16,6 +16,7 @@ FOLDER = ROOT / "docs" / "torture"
 PAGES = {
     "durability": ("crash", "power", "corruption", "races", "faults", "soak"),
     "security": ("access", "fuzz", "abuse"),
+    "cluster": ("cluster",),
 }
 """The proofs that docs/durability.md, docs/security.md and docs/cluster.md tell of."""
 
