@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.engines.hosts import LOOPBACK, Host
@@ -23,12 +24,11 @@ READY = b"rclone lsd"
 """Stands at the end of the first screen."""
 
 
+@dataclass
 class From(RawClient):
     """A client whose connections come from a host, which may be in a network of its own."""
 
-    def __init__(self, endpoint: str, access_key_id: str, secret: str, host: Host = LOOPBACK) -> None:
-        super().__init__(endpoint, access_key_id, secret)
-        self.source = host
+    source: Host = LOOPBACK
 
     def connect(self) -> socket.socket:
         """Return a connection to the endpoint."""
@@ -63,7 +63,7 @@ class ServerProcess:
         self.host = host
         self.port = _free_port() if host is LOOPBACK else host.port(9000)
         self.s3: RawClient = From(
-            f"http://{host.address}:{self.port}", ACCESS_KEY_ID, SECRET_ACCESS_KEY, host
+            f"http://{host.address}:{self.port}", ACCESS_KEY_ID, SECRET_ACCESS_KEY, source=host
         )
         self._process: subprocess.Popen[bytes] | None = None
 

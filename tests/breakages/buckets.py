@@ -132,7 +132,7 @@ breaks("CB-03/another-document", saying("InvalidRequest", instead_of="MalformedX
 async def making_anew(call: Call, want: Any, proceed: Handler) -> Any:
     """Create a bucket over one that is there."""
     name = call.target.bucket or ""
-    call.store._spaces.pop(name, None)  # type: ignore[attr-defined]
+    call.store.kept.spaces.pop(name, None)  # type: ignore[attr-defined]
     return await proceed(call, want)
 
 

@@ -114,7 +114,7 @@ def keeping_the_space() -> Breakage:
     commit, create = MemoryStore.commit, MemoryStore.create_bucket
 
     async def remember(self: MemoryStore, mutation: Mutation) -> Any:
-        space = self._spaces[mutation.bucket.name]
+        space = self.kept.spaces[mutation.bucket.name]
         if any(isinstance(change, DeleteEntry) for change in mutation.changes):
             kept.setdefault(mutation.bucket.name, []).extend(space.entries.items())
         return await commit(self, mutation)
@@ -122,7 +122,7 @@ def keeping_the_space() -> Breakage:
     async def restore(self: MemoryStore, bucket: Any) -> Any:
         made = await create(self, bucket)
         for key, entry in kept.get(bucket.name, ()):
-            self._spaces[bucket.name].put(key, entry)
+            self.kept.spaces[bucket.name].put(key, entry)
         return made
 
     return all_of(
@@ -138,14 +138,14 @@ def keeping_uploads() -> Breakage:
     delete, create = MemoryStore.delete_bucket, MemoryStore.create_bucket
 
     async def remember(self: MemoryStore, bucket: Any) -> None:
-        space = self._spaces[bucket.name]
+        space = self.kept.spaces[bucket.name]
         kept[bucket.name] = space
         await delete(self, bucket)
 
     async def restore(self: MemoryStore, bucket: Any) -> Any:
         made = await create(self, bucket)
         if bucket.name in kept:
-            space, old = self._spaces[bucket.name], kept[bucket.name]
+            space, old = self.kept.spaces[bucket.name], kept[bucket.name]
             space.uploads, space.upload_keys = old.uploads, old.upload_keys
         return made
 

@@ -91,7 +91,7 @@ breaks(
 async def dating_anew(call: Call, want: Any, proceed: Handler) -> Any:
     """Store an object, and give its bucket the time of that."""
     answer = await proceed(call, want)
-    space = call.store._spaces[call.bucket.name]  # type: ignore[attr-defined]
+    space = call.store.kept.spaces[call.bucket.name]  # type: ignore[attr-defined]
     space.bucket = replace(space.bucket, created_ms=call.now_ms)
     return answer
 

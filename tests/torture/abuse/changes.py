@@ -11,6 +11,8 @@ SMALL: dict[str, Any] = {
     "buffered_max": 8 * MIB,
     "connections_max": 160,
     "refused_connections_max": 32,
+    "transfers_max": 4,
+    "flowing_max": 8,
     "room_after_s": 0.5,
     "header_timeout_s": 2.0,
     "idle_timeout_s": 3.0,

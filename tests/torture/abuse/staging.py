@@ -21,8 +21,8 @@ from tests.torture.server import entry
 MIB = 1 << 20
 PER_CONNECTION = 96 << 10
 """What a connection may cost beside the budget: its objects, 16 KiB that are not counted, TLS."""
-BESIDE = 96 * MIB
-"""What a worker may need for transfers, for commits, and for one read of each kind."""
+BESIDE = 64 * MIB
+"""What a worker may need for commits, for the stacks and heaps of its threads, and for one read of each kind."""
 WORST_WAIT_S = 30.0
 """With the machine to ourselves; where others compute too, it takes as many times longer."""
 CPU_PER_BYTE_S = 60e-6
@@ -70,7 +70,9 @@ class Plan:
         """What a worker may hold beyond what it held at the start."""
         limits = self.limits
         connections = limits.connections_max + limits.refused_connections_max
-        return limits.buffered_max + connections * PER_CONNECTION + BESIDE
+        # Two buffers for each thread that has a socket, one for each content that the loop sends.
+        transfers = (2 * limits.transfers_max + limits.flowing_max) * MIB
+        return limits.buffered_max + transfers + connections * PER_CONNECTION + BESIDE
 
     @property
     def timeout_s(self) -> float:

@@ -72,7 +72,7 @@ def _cleans(path: Path, **_: Any) -> bool:
 
 SEAMS = (
     # a content on its way to its final name
-    Seam("id block reserved", "engine:_reserve_ids"),
+    Seam("id block reserved", "opened:_reserve_ids"),
     Seam("blob created", "blobs:device.create"),
     Seam("blob written", "blobs:device.write_at"),
     Seam("blob cut to its size", "blobs:os.truncate", "after"),
