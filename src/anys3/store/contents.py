@@ -254,10 +254,20 @@ class Source:
         self.close()
 
 
+class Sliced(Protocol):
+    """What slices are cut from."""
+
+    def blocks(self, start: int, length: int) -> Iterator[memoryview]:
+        """Yield `length` bytes from `start` on, verified. Raises Corrupt, Unavailable."""
+
+    def close(self) -> None:
+        """Let go. Idempotent."""
+
+
 class Slice:
     """A slice of an object; see Content."""
 
-    def __init__(self, source: Source, start: int, length: int) -> None:
+    def __init__(self, source: Sliced, start: int, length: int) -> None:
         self.length = length
         self._source = source
         self._start = start

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from anys3.model import Part
+from anys3.store.contents import Slice
 from anys3.store.embedded import blobs, reading, strides
 from anys3.store.embedded import format as records
 from anys3.store.embedded.control import Control
@@ -58,9 +59,9 @@ class ManifestSource:
         self._control = control
         self._pin: int | None = pin
 
-    def slice(self, start: int, length: int) -> ManifestContent:
+    def slice(self, start: int, length: int) -> Slice:
         """Return `length` bytes from `start` on."""
-        return ManifestContent(self, start, length)
+        return Slice(self, start, length)
 
     async def parts(self) -> Sequence[Part]:
         """Return the parts, in order."""
@@ -126,20 +127,3 @@ class PartSource(ManifestSource):
     def blocks(self, start: int, length: int) -> Iterator[memoryview]:
         """Yield the bytes, verified."""
         return self._part_blocks(self._manifest, start, length)
-
-
-class ManifestContent:
-    """A slice of an object made of parts; see Content."""
-
-    def __init__(self, source: ManifestSource, start: int, length: int) -> None:
-        self.length = length
-        self._source = source
-        self._start = start
-
-    def blocks(self) -> Iterator[memoryview]:
-        """Yield the bytes, verified."""
-        return self._source.blocks(self._start, self.length)
-
-    def close(self) -> None:
-        """Close the source."""
-        self._source.close()
