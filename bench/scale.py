@@ -27,7 +27,7 @@ from pathlib import Path
 from anys3.model import Bucket, Entry
 from anys3.operations.publishing import make_entry
 from anys3.store.embedded import EmbeddedStore, can_be_relaxed, open_store
-from anys3.store.interface import Mutation, PutEntry
+from anys3.store.mutations import Mutation, PutEntry
 from bench import accounting
 from bench.client import IS_HEAD, Request
 from bench.served import Load, Served

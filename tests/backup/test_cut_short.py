@@ -13,7 +13,7 @@ from anys3.store import embedded
 from anys3.store.embedded.backup import backup
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.examining import examine
-from anys3.store.interface import StoreError
+from anys3.store.errors import StoreError
 from tests.backup.conftest import anys3
 from tests.backup.load import BUCKET, content
 from tests.processes import ServerProcess, serving

@@ -12,7 +12,7 @@ import pytest
 
 from anys3.store import embedded
 from anys3.store.embedded.backup import backup
-from anys3.store.interface import StoreFull
+from anys3.store.errors import StoreFull
 from tests import uploads
 from tests.backup.conftest import anys3
 from tests.backup.load import BUCKET, content, listing

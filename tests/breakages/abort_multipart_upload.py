@@ -5,7 +5,7 @@ from __future__ import annotations
 from anys3.protocol.http import Answer
 from anys3.spec import catalogue
 from anys3.spec.errors import S3Error
-from anys3.store.interface import DeleteEntry, Mutation, PutUpload
+from anys3.store.mutations import DeleteEntry, Mutation, PutUpload
 from anys3.wire.routing import Router
 from tests.broken_servers import accepting, breaks, handled, patched, saying
 

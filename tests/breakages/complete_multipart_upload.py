@@ -7,7 +7,7 @@ import hashlib
 from anys3.operations.publishing import make_entry
 from anys3.protocol import etags
 from anys3.spec.errors import S3Error
-from anys3.store.interface import AbortUpload, CompleteUpload, Mutation, PutEntry
+from anys3.store.mutations import AbortUpload, CompleteUpload, Mutation, PutEntry
 from tests.broken_servers import (
     accepting,
     answering,

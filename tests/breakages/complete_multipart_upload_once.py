@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from anys3.spec.errors import S3Error
-from anys3.store.interface import DeleteEntry, Mutation, PutPart, PutUpload
+from anys3.store.mutations import DeleteEntry, Mutation, PutPart, PutUpload
 from tests.breakages.complete_multipart_upload import (
     MODULE,
     aborts_what_it_refuses,

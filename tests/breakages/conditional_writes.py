@@ -12,7 +12,7 @@ from anys3.operations.delete_objects import _delete_if, _deletion
 from anys3.operations.publishing import expectations
 from anys3.protocol.http import Answer, Request
 from anys3.spec.errors import S3Error
-from anys3.store.interface import AbortUpload, Expectation, Mutation, Present
+from anys3.store.mutations import AbortUpload, Expectation, Mutation, Present
 from tests.broken_servers import (
     Breakage,
     Handler,

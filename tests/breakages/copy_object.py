@@ -16,7 +16,7 @@ from anys3.protocol.copy_source import CopySource
 from anys3.protocol.http import Answer, Request
 from anys3.protocol.payload import Received
 from anys3.spec.errors import S3Error
-from anys3.store.interface import DeleteEntry, Mutation
+from anys3.store.mutations import DeleteEntry, Mutation
 from tests.broken_servers import (
     Breakage,
     Proceed,

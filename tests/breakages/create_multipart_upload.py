@@ -8,7 +8,7 @@ from dataclasses import replace
 from anys3.operations.publishing import make_entry
 from anys3.protocol import metadata
 from anys3.spec.errors import S3Error
-from anys3.store.interface import Mutation, PutEntry, PutUpload
+from anys3.store.mutations import Mutation, PutEntry, PutUpload
 from tests.broken_servers import (
     accepting,
     answering,

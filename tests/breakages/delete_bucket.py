@@ -8,8 +8,8 @@ from typing import Any
 from anys3.operations.call import Call
 from anys3.protocol.http import Answer, Request
 from anys3.spec.errors import S3Error
-from anys3.store.interface import DeleteEntry, Mutation
 from anys3.store.memory import MemoryStore
+from anys3.store.mutations import DeleteEntry, Mutation
 from tests.broken_servers import (
     Breakage,
     Handler,

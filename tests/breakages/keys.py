@@ -13,7 +13,7 @@ from anys3.model import Target
 from anys3.operations.call import Call
 from anys3.protocol import addressing, copy_source, names
 from anys3.spec.errors import S3Error
-from anys3.store.interface import DeleteEntry, Mutation
+from anys3.store.mutations import DeleteEntry, Mutation
 from tests.broken_servers import (
     Breakage,
     Handler,

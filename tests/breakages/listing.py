@@ -13,7 +13,7 @@ from anys3.protocol import listing
 from anys3.protocol.http import Answer, Request
 from anys3.protocol.payload import Received
 from anys3.store import paging
-from anys3.store.interface import Mutation, PutEntry
+from anys3.store.mutations import Mutation, PutEntry
 from tests.broken_servers import (
     Breakage,
     Handler,

@@ -13,7 +13,7 @@ from anys3.operations.receiving import Incoming, receive
 from anys3.protocol import metadata
 from anys3.protocol.http import Answer, Request
 from anys3.spec.errors import S3Error
-from anys3.store.interface import DeleteEntry, Mutation
+from anys3.store.mutations import DeleteEntry, Mutation
 from tests.broken_servers import (
     Breakage,
     Handler,

@@ -11,7 +11,7 @@ from anys3.protocol import checksums
 from anys3.protocol.http import Answer
 from anys3.spec import catalogue
 from anys3.spec.errors import S3Error
-from anys3.store.interface import Mutation, PutEntry, PutPart, PutUpload
+from anys3.store.mutations import Mutation, PutEntry, PutPart, PutUpload
 from anys3.wire.routing import Router
 from tests.broken_servers import (
     accepting,

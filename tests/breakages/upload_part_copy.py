@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 from anys3.operations.publishing import make_entry
 from anys3.protocol import copy_source, ranges
 from anys3.spec.errors import S3Error
-from anys3.store.interface import Mutation, PutEntry
+from anys3.store.mutations import Mutation, PutEntry
 from tests.broken_servers import (
     accepting,
     answering,

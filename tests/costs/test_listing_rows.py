@@ -12,7 +12,8 @@ import pytest
 
 from anys3.model import Bucket
 from anys3.store.embedded import EmbeddedStore, open_store
-from anys3.store.interface import Listing, Mutation, PutEntry
+from anys3.store.interface import Listing
+from anys3.store.mutations import Mutation, PutEntry
 from tests.store.suite import entry, new_bucket
 
 PREFIXES, KEYS_EACH = 1_000, 12

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from anys3.model import AccessKey, Upload
-from anys3.store import memory
-from anys3.store.interface import NoSuchUpload
+from anys3.store.errors import NoSuchUpload, Paused
 from anys3.store.memory import MemoryStore
 from anys3.store.moving import carrying, copying, passing, walking
 from anys3.store.moving.carrying import Carrier
@@ -173,7 +172,7 @@ def the_half_may_be_served(patch: pytest.MonkeyPatch) -> None:
     async def check(self: Any) -> None:
         pause = await self.paused()
         if pause is not None and "filled" not in pause.reason and pause.holder != self._holder:
-            raise memory.Paused(pause)
+            raise Paused(pause)
 
     patch.setattr(MemoryStore, "_check_open", check)
 
@@ -233,7 +232,7 @@ def a_second_copy_is_not_noticed(patch: pytest.MonkeyPatch) -> None:
     async def check(self: Any) -> None:
         pause = await self.paused()
         if pause is not None and not self._holder:
-            raise memory.Paused(pause)
+            raise Paused(pause)
 
     patch.setattr(MemoryStore, "_check_open", check)
 

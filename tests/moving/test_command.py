@@ -14,7 +14,7 @@ import pytest
 from anys3 import Server
 from anys3.server.refusals import Refusal
 from anys3.store.embedded import open_store
-from anys3.store.interface import Pause
+from anys3.store.errors import Pause
 from tests.moving import world
 from tests.moving.test_damage import flip
 from tests.moving.world import SAMPLE, Body

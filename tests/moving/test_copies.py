@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from anys3.store.embedded import open_store
-from anys3.store.interface import Paused, Store
+from anys3.store.errors import Paused
+from anys3.store.interface import Store
 from anys3.store.memory import MemoryStore
 from anys3.store.moving import Copy, Refused
 from tests.moving import world

@@ -11,7 +11,8 @@ import pytest
 
 from anys3.model import Bucket, Checksum, Entry, Part
 from anys3.store.embedded import open_store
-from anys3.store.interface import Corrupt, Store
+from anys3.store.errors import Corrupt
+from anys3.store.interface import Store
 from anys3.store.memory import MemoryBytes, MemoryStore
 from anys3.store.moving import Copy, Report
 from anys3.store.moving.verifying import Mismatch, Sums, check_parts

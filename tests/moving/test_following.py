@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from anys3.model import AccessKey, Bucket
-from anys3.store.interface import AbortUpload, Corrupt, Mutation, Paused, Store, StoreError, Unavailable
+from anys3.store.errors import Corrupt, Paused, StoreError, Unavailable
+from anys3.store.interface import Store
 from anys3.store.memory import MemoryStore
 from anys3.store.moving import Copy, Refused, passing, walking
 from anys3.store.moving import copying as moves
+from anys3.store.mutations import AbortUpload, Mutation
 from tests.moving import world
 from tests.moving.stores import Watched
 from tests.moving.world import NOW_MS, SAMPLE, Body, ObjectPlan

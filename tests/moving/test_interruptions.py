@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from anys3.store.interface import Paused, Store
+from anys3.store.errors import Paused
+from anys3.store.interface import Store
 from anys3.store.memory import MemoryStore
 from anys3.store.moving import Copy, Report
 from tests.moving import world

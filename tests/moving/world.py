@@ -24,16 +24,9 @@ from anys3.model import (
 )
 from anys3.operations.publishing import make_entry
 from anys3.protocol import checksums, etags
-from anys3.store.interface import (
-    CompleteUpload,
-    DeleteEntry,
-    Mutation,
-    NoSuchUpload,
-    PutEntry,
-    PutPart,
-    PutUpload,
-    Store,
-)
+from anys3.store.errors import NoSuchUpload
+from anys3.store.interface import Store
+from anys3.store.mutations import CompleteUpload, DeleteEntry, Mutation, PutEntry, PutPart, PutUpload
 from tests.store.suite import content, pattern, read
 
 NOW_MS = 1_790_000_000_000

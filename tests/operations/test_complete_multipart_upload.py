@@ -13,8 +13,8 @@ from anys3.protocol import payload
 from anys3.protocol.http import Request
 from anys3.server.bodies import BufferedBody
 from anys3.spec.errors import S3Error
-from anys3.store.interface import Mutation, PutPart, PutUpload
 from anys3.store.memory import MemoryStore
+from anys3.store.mutations import Mutation, PutPart, PutUpload
 from anys3.wire.shapes import CompleteMultipartUploadInput
 from tests.rawclient import md5_hex
 from tests.uploads import document, multipart_etag

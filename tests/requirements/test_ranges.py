@@ -14,7 +14,7 @@ import pytest
 import anys3
 from anys3.operations.publishing import make_entry
 from anys3.store.embedded import device, open_store
-from anys3.store.interface import Mutation, PutEntry
+from anys3.store.mutations import Mutation, PutEntry
 from tests.rawclient import RawClient, Response, key_path, md5_hex, sha256_b64
 from tests.uploads import MIN_PART, filler, finished
 

@@ -19,7 +19,7 @@ from anys3.model import Upload as StoredUpload
 from anys3.protocol import uploads as ids
 from anys3.server.connections import Connections
 from anys3.store.embedded import open_store
-from anys3.store.interface import Mutation, PutUpload
+from anys3.store.mutations import Mutation, PutUpload
 from tests.processes import ServerProcess, serving, signed
 from tests.rawclient import RawClient, crc32_b64, md5_hex, sha256_b64
 from tests.uploads import MIN_PART, Upload, begin, filler, finished, multipart_etag

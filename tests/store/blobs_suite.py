@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from anys3.store.blobs import BlobMissing, Blobs
 from anys3.store.buffers import BUFFER
 from anys3.store.contents import BLOCK, INLINE_MAX, Piece, Source, Stored, Writer, blob_size, read_blob
-from anys3.store.interface import Corrupt, Unavailable
+from anys3.store.errors import Corrupt, Unavailable
 from tests.spares import count_of_spares
 
 MIB = 1024 * 1024

@@ -14,21 +14,9 @@ from typing import Any
 import pytest
 
 from anys3.model import AccessKey, Bucket
-from anys3.store.interface import (
-    AbortUpload,
-    CompleteUpload,
-    DeleteEntry,
-    NoSuchBucket,
-    NoSuchUpload,
-    OpenedPart,
-    Pause,
-    PauseChanged,
-    Paused,
-    PutEntry,
-    PutPart,
-    PutUpload,
-    Store,
-)
+from anys3.store.errors import NoSuchBucket, NoSuchUpload, Pause, PauseChanged, Paused
+from anys3.store.interface import OpenedPart, Store
+from anys3.store.mutations import AbortUpload, CompleteUpload, DeleteEntry, PutEntry, PutPart, PutUpload
 from tests.store.suite import change, content, entry, get, multipart, new_bucket, part, pattern, put, upload
 
 Beside = Callable[[Store], Store]

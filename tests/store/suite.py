@@ -1,4 +1,4 @@
-"""What every engine must do: collected once an engine, by test_memory.py and test_embedded.py.
+"""What every engine must do: collected once an engine, by test_memory.py, test_embedded.py and others.
 
 A subclass has a fixture `store_factory` that returns a function which opens a new, empty store.
 """
@@ -13,28 +13,29 @@ from typing import Any
 import pytest
 
 from anys3.model import AccessKey, Bucket, Checksum, CorsRule, Entry, Grant, Part, Upload
-from anys3.store.interface import (
-    AbortUpload,
-    Absent,
+from anys3.store.errors import (
     BucketChanged,
     BucketExists,
     BucketNotEmpty,
+    ExpectationFailed,
+    NoSuchBucket,
+    NoSuchUpload,
+    PartChanged,
+)
+from anys3.store.interface import Opened, Store
+from anys3.store.mutations import (
+    AbortUpload,
+    Absent,
     Change,
     CompleteUpload,
     DeleteEntry,
     Expectation,
-    ExpectationFailed,
     Matches,
     Mutation,
-    NoSuchBucket,
-    NoSuchUpload,
-    Opened,
-    PartChanged,
     Present,
     PutEntry,
     PutPart,
     PutUpload,
-    Store,
     Unchanged,
 )
 

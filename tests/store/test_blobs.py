@@ -13,7 +13,7 @@ import pytest
 from anys3.store.buffers import BUFFER
 from anys3.store.embedded.blobs import BLOCK, BlobWriter, Files
 from anys3.store.embedded.reading import OpenBlob
-from anys3.store.interface import StoreError
+from anys3.store.errors import StoreError
 from tests.spares import count_of_spares, no_spares
 
 BYTES = random.Random(5).randbytes(5 * BUFFER + 4097)

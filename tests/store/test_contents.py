@@ -10,8 +10,8 @@ import pytest
 from anys3.store.blobs import BlobSink
 from anys3.store.buffers import BUFFER
 from anys3.store.contents import Writer
+from anys3.store.errors import StoreFull, Unavailable
 from anys3.store.files import FileBlobs
-from anys3.store.interface import StoreFull, Unavailable
 from tests.spares import count_of_spares
 from tests.store.blobs_suite import WAIT_S, Names, present
 

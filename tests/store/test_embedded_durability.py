@@ -26,21 +26,16 @@ from anys3.store.embedded import (
     recover,
     scrub,
 )
-from anys3.store.interface import (
+from anys3.store.errors import Corrupt, ExpectationFailed, NoSuchBucket, StoreError, StoreFull, Unavailable
+from anys3.store.mutations import (
     AbortUpload,
     Absent,
     CompleteUpload,
-    Corrupt,
     DeleteEntry,
-    ExpectationFailed,
     Mutation,
-    NoSuchBucket,
     PutEntry,
     PutPart,
     PutUpload,
-    StoreError,
-    StoreFull,
-    Unavailable,
 )
 from tests.store.suite import (
     change,

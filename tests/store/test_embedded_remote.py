@@ -18,8 +18,10 @@ import pytest
 from anys3.store.embedded import EmbeddedStore, confirm, janitor, open_store, prepare, recover
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.remote import FILE, RemoteFiles
+from anys3.store.errors import Corrupt, Unavailable
 from anys3.store.files import open_blobs
-from anys3.store.interface import AbortUpload, Corrupt, DeleteEntry, PutPart, PutUpload, Store, Unavailable
+from anys3.store.interface import Store
+from anys3.store.mutations import AbortUpload, DeleteEntry, PutPart, PutUpload
 from anys3.store.opening import Location, open_worker, take
 from anys3.store.starting import Unreachable, Unsuitable
 from anys3.store.upkeep import backup, scrub

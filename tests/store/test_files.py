@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from anys3.store.blobs import BlobMissing, Blobs
+from anys3.store.errors import StoreError, StoreFull, Unavailable
 from anys3.store.files import FileBlobs, open_blobs
 from anys3.store.files.layout import directory_of, prepare
-from anys3.store.interface import StoreError, StoreFull, Unavailable
 from tests.store.blobs_suite import BYTES, MIB, ContentsSuite, Replace, new_name, present, read, write
 
 

@@ -14,7 +14,7 @@ from anys3.store.embedded import configuration
 from anys3.store.embedded import format as records
 from anys3.store.embedded.format import BLOB, INLINE, Counters, Reference
 from anys3.store.embedded.rows import Rows
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 
 ENTRIES = Rows("entries", None)
 UPLOADS = Rows("uploads", None)

@@ -15,8 +15,9 @@ from anys3.model import Bucket
 from anys3.store import postgresql
 from anys3.store.embedded import open_store
 from anys3.store.files import open_blobs
-from anys3.store.interface import DeleteEntry, Mutation, PutEntry, PutUpload, Store
+from anys3.store.interface import Store
 from anys3.store.memory import MemoryStore
+from anys3.store.mutations import DeleteEntry, Mutation, PutEntry, PutUpload
 from tests.store.suite import entry, new_bucket, upload
 
 # Lengths around one and two strides of the embedded index meet each other in all combinations.

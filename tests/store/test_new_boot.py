@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from anys3.store.embedded import checkpoints, open_store, recover, scrub
-from anys3.store.interface import DeleteEntry
+from anys3.store.mutations import DeleteEntry
 from tests.store.suite import change, new_bucket, pattern, put
 
 pytestmark = pytest.mark.skipif(

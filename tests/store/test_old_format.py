@@ -13,7 +13,8 @@ from anys3.store.embedded import open_store, scrub
 from anys3.store.embedded.format import Counters
 from anys3.store.embedded.index import Index
 from anys3.store.embedded.rows import TRAILER_SIZE
-from anys3.store.interface import Corrupt, Mutation, PutEntry, PutUpload
+from anys3.store.errors import Corrupt
+from anys3.store.mutations import Mutation, PutEntry, PutUpload
 from tests.store.suite import entry, new_bucket, upload
 
 LONG = b"k" * 900

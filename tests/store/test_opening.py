@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from anys3.model import AccessKey, Bucket
 from anys3.store import opening, urls
-from anys3.store.interface import Store, Unavailable
+from anys3.store.errors import Unavailable
+from anys3.store.interface import Store
 from anys3.store.opening import Location, check_blobs, check_index, open_blobs, open_worker, take
 from anys3.store.starting import Unreachable, Unsuitable
 from anys3.store.urls import redact, redact_in

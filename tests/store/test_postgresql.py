@@ -11,7 +11,7 @@ import pytest
 
 from anys3.server.driving import drive
 from anys3.store.files import open_blobs
-from anys3.store.interface import Absent, DeleteEntry, PutEntry
+from anys3.store.mutations import Absent, DeleteEntry, PutEntry
 from anys3.store.postgresql import open_store
 from tests.engines.postgresql import Database
 from tests.store.pausing_suite import PausingSuite, RunTwo, TwoTest

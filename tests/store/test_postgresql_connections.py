@@ -13,7 +13,8 @@ import pytest
 
 from anys3.model import AccessKey
 from anys3.store.files import open_blobs
-from anys3.store.interface import DeleteEntry, Mutation, Opened, PutEntry, Store
+from anys3.store.interface import Opened, Store
+from anys3.store.mutations import DeleteEntry, Mutation, PutEntry
 from anys3.store.postgresql import Address, PostgresqlStore, open_store, redacted
 from anys3.store.postgresql.connections import SETTINGS, Link
 from anys3.store.starting import Unsuitable

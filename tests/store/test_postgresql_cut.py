@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from anys3.store.interface import StoreError
+from anys3.store.errors import StoreError
 from anys3.store.postgresql import Address
 from anys3.store.postgresql.connections import Link, connect
 from tests.engines import network

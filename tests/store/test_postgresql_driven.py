@@ -12,8 +12,9 @@ import pytest
 
 from anys3.model import Bucket, Entry
 from anys3.server.driving import drive
+from anys3.store.errors import Unavailable
 from anys3.store.files import open_blobs
-from anys3.store.interface import Absent, DeleteEntry, Mutation, PutEntry, Unavailable
+from anys3.store.mutations import Absent, DeleteEntry, Mutation, PutEntry
 from anys3.store.postgresql import open_store
 from tests.engines.postgresql import Database
 

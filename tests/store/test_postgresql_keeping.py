@@ -10,7 +10,7 @@ import pytest
 
 from anys3.model import Bucket, Entry
 from anys3.store.files import FileBlobs
-from anys3.store.interface import DeleteEntry, Mutation, PutEntry
+from anys3.store.mutations import DeleteEntry, Mutation, PutEntry
 from anys3.store.postgresql import Address, PostgresqlStore, open_store
 from anys3.store.starting import Unsuitable
 from tests.engines.postgresql import Database

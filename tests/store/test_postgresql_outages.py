@@ -16,16 +16,10 @@ import asyncpg
 import pytest
 
 from anys3.model import AccessKey, Bucket
+from anys3.store.errors import Corrupt, ExpectationFailed, StoreError, Unavailable
 from anys3.store.files import open_blobs
-from anys3.store.interface import (
-    ContentWriter,
-    Corrupt,
-    ExpectationFailed,
-    PutEntry,
-    StoreError,
-    Unavailable,
-    Unchanged,
-)
+from anys3.store.interface import ContentWriter
+from anys3.store.mutations import PutEntry, Unchanged
 from anys3.store.postgresql import PostgresqlStore, open_store, schema
 from anys3.store.postgresql.connections import RETRY_S, STATEMENT_S, Unknown
 from anys3.store.starting import NewerFormat, NotAStore

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from anys3.store.blobs import Blobs
-from anys3.store.interface import Unavailable
+from anys3.store.errors import Unavailable
 from anys3.store.rados import RadosBlobs, open_blobs, stripes
 from anys3.store.rados.connection import Address, parse
 from anys3.store.rados.stripes import STRIPE, count, object_name, remove_single

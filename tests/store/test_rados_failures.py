@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from anys3.store.blobs import Blobs
-from anys3.store.interface import StoreFull, Unavailable
+from anys3.store.errors import StoreFull, Unavailable
 from anys3.store.rados import RadosBlobs, open_blobs
 from anys3.store.rados.connection import Client
 from tests.engines import ceph as engine

@@ -17,7 +17,7 @@ from anys3.store.embedded.format import Reference
 from anys3.store.embedded.passing import SHORT_MAX, Passage, Recent
 from anys3.store.embedded.reading import OpenBlob
 from anys3.store.embedded.residency import Residency
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 from tests.spares import count_of_spares, no_spares
 
 SIZE = SHORT_MAX + 2 * BUFFER + 12345

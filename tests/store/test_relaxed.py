@@ -23,7 +23,8 @@ from anys3.store.embedded import (
     recovery,
     scrub,
 )
-from anys3.store.interface import AbortUpload, DeleteEntry, PutPart, PutUpload, Unavailable
+from anys3.store.errors import Unavailable
+from anys3.store.mutations import AbortUpload, DeleteEntry, PutPart, PutUpload
 from tests.store.suite import change, content, get, new_bucket, part, pattern, put, upload
 
 LARGE = 600_000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from anys3.store.embedded.index import Index
 from anys3.store.embedded.rows import MARK, Rows
-from anys3.store.interface import Corrupt, StoreError
+from anys3.store.errors import Corrupt, StoreError
 
 ROWS = Rows("entries", None)
 

@@ -13,7 +13,7 @@ import pytest
 import anys3
 from anys3.store.blobs import BlobMissing, Blobs
 from anys3.store.contents import Stored, Writer, blob_size, read_blob
-from anys3.store.interface import Corrupt, Unavailable
+from anys3.store.errors import Corrupt, Unavailable
 from anys3.store.s3 import S3Blobs, credentials_of, open_blobs, parse
 from anys3.store.s3.circuit import Circuit
 from anys3.store.s3.requests import Surroundings

@@ -13,7 +13,7 @@ from anys3.server import audit, tls
 from anys3.server.locations import refusing, require_store
 from anys3.server.refusals import Exit, Refusal
 from anys3.store import upkeep
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 from anys3.store.opening import Location
 from anys3.store.starting import AlreadyServed
 

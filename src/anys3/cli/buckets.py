@@ -17,7 +17,8 @@ from anys3.model import Bucket
 from anys3.server.audit import Audit, operator
 from anys3.server.buckets import check_name
 from anys3.server.refusals import Exit, Refusal
-from anys3.store.interface import BucketChanged, BucketExists, BucketNotEmpty, Store
+from anys3.store.errors import BucketChanged, BucketExists, BucketNotEmpty
+from anys3.store.interface import Store
 
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:

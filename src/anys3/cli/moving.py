@@ -19,7 +19,8 @@ from anys3.server.audit import Audit, operator
 from anys3.server.locations import refusing, require_store
 from anys3.server.refusals import Exit, Refusal
 from anys3.store import moving, opening
-from anys3.store.interface import Corrupt, PauseChanged, Paused, Store
+from anys3.store.errors import Corrupt, PauseChanged, Paused
+from anys3.store.interface import Store
 from anys3.store.opening import Location
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from anys3.operations.unfinished import no_such_upload
 from anys3.protocol.http import Answer
-from anys3.store.interface import AbortUpload, Mutation
+from anys3.store.mutations import AbortUpload, Mutation
 
 if TYPE_CHECKING:
     from anys3.operations.call import Call

@@ -9,7 +9,7 @@ from anys3.operations.documents import read_document
 from anys3.protocol import cors
 from anys3.protocol.http import Answer
 from anys3.spec.errors import S3Error
-from anys3.store.interface import BucketChanged, NoSuchBucket
+from anys3.store.errors import BucketChanged, NoSuchBucket
 from anys3.wire.encoding import xml_answer
 
 if TYPE_CHECKING:

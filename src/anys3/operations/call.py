@@ -9,18 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from anys3.model import AccessKey, Bucket, ChecksumAlgorithm, Entry, Identity, Target
 from anys3.spec.errors import S3Error
-from anys3.store.interface import (
-    Absent,
-    BucketNotEmpty,
-    Committed,
-    ExpectationFailed,
-    Matches,
-    Mutation,
-    NoSuchBucket,
-    NoSuchUpload,
-    Present,
-    Store,
-)
+from anys3.store.errors import BucketNotEmpty, ExpectationFailed, NoSuchBucket, NoSuchUpload
+from anys3.store.interface import Store
+from anys3.store.mutations import Absent, Committed, Matches, Mutation, Present
 
 if TYPE_CHECKING:
     from anys3.protocol.form_data import FormDecoder

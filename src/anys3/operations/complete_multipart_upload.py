@@ -14,7 +14,8 @@ from anys3.operations.unfinished import no_such_upload
 from anys3.protocol import checksums, etags, xml
 from anys3.protocol.xml import escape, escape_key
 from anys3.spec.errors import S3Error
-from anys3.store.interface import CompleteUpload, Mutation, NoSuchUpload, PartChanged, Unchanged
+from anys3.store.errors import NoSuchUpload, PartChanged
+from anys3.store.mutations import CompleteUpload, Mutation, Unchanged
 from anys3.wire.encoding import xml_answer
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from anys3.model import ChecksumAlgorithm, Entry
     from anys3.protocol.http import Answer
-    from anys3.store.interface import Expectation
+    from anys3.store.mutations import Expectation
     from anys3.wire.shapes import CompleteMultipartUploadInput
 
 ATTEMPTS = 20

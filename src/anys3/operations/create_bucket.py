@@ -9,7 +9,7 @@ from anys3.operations.documents import read_body
 from anys3.protocol import names, xml
 from anys3.protocol.http import Answer
 from anys3.spec.errors import S3Error
-from anys3.store.interface import BucketExists
+from anys3.store.errors import BucketExists
 
 if TYPE_CHECKING:
     from anys3.operations.call import Call

@@ -8,7 +8,7 @@ from anys3.model import Upload
 from anys3.protocol import checksums, metadata, tagging, uploads
 from anys3.protocol.xml import escape, escape_key
 from anys3.spec.errors import S3Error
-from anys3.store.interface import Mutation, PutUpload
+from anys3.store.mutations import Mutation, PutUpload
 from anys3.wire.encoding import xml_answer
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from anys3.protocol.http import Answer
 from anys3.spec.errors import S3Error
-from anys3.store.interface import BucketNotEmpty, NoSuchBucket
+from anys3.store.errors import BucketNotEmpty, NoSuchBucket
 
 if TYPE_CHECKING:
     from anys3.operations.call import Call

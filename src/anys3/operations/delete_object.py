@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from anys3.protocol import etags
 from anys3.protocol.http import Answer
 from anys3.spec.errors import S3Error
-from anys3.store.interface import DeleteEntry, Expectation, Matches, Mutation, Present
+from anys3.store.mutations import DeleteEntry, Expectation, Matches, Mutation, Present
 
 if TYPE_CHECKING:
     from anys3.operations.call import Call

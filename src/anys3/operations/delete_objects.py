@@ -10,7 +10,7 @@ from anys3.operations.documents import read_document
 from anys3.protocol import etags, names
 from anys3.protocol.xml import escape
 from anys3.spec.errors import S3Error
-from anys3.store.interface import DeleteEntry, Matches, Mutation
+from anys3.store.mutations import DeleteEntry, Matches, Mutation
 from anys3.wire.encoding import xml_answer
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from anys3.operations.unfinished import find_upload, no_such_upload
 from anys3.protocol.dates import iso
 from anys3.protocol.xml import escape, escape_key
 from anys3.spec.errors import S3Error
-from anys3.store.interface import NoSuchUpload
+from anys3.store.errors import NoSuchUpload
 from anys3.wire.encoding import xml_answer
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from anys3.operations.publishing import make_entry
 from anys3.protocol import tagging
 from anys3.protocol.http import Answer
 from anys3.spec.errors import S3Error
-from anys3.store.interface import ExpectationFailed, Mutation, PutEntry, Unchanged
+from anys3.store.errors import ExpectationFailed
+from anys3.store.mutations import Mutation, PutEntry, Unchanged
 from anys3.wire.encoding import xml_answer
 
 if TYPE_CHECKING:

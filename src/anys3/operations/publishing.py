@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from anys3.model import Checksum, Entry
 from anys3.protocol import checksums, etags, representation
 from anys3.spec.errors import S3Error
-from anys3.store.interface import Absent, Expectation, Matches, Mutation, PutEntry
+from anys3.store.mutations import Absent, Expectation, Matches, Mutation, PutEntry
 
 if TYPE_CHECKING:
     from anys3.operations.call import Call

@@ -9,11 +9,12 @@ from anys3.operations.publishing import checksum_lines, expectations, publish, r
 from anys3.operations.receiving import receive
 from anys3.protocol import metadata, tagging
 from anys3.protocol.http import Answer
-from anys3.store.interface import Absent, ExpectationFailed, Matches
+from anys3.store.errors import ExpectationFailed
+from anys3.store.mutations import Absent, Matches
 
 if TYPE_CHECKING:
     from anys3.operations.call import Call
-    from anys3.store.interface import Expectation
+    from anys3.store.mutations import Expectation
     from anys3.wire.shapes import PutObjectInput
 
 

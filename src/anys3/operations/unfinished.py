@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from anys3.operations.call import MAX_PARTS
 from anys3.spec.errors import S3Error
-from anys3.store.interface import Mutation, PutPart
+from anys3.store.mutations import Mutation, PutPart
 
 if TYPE_CHECKING:
     from anys3.model import Part, Upload

@@ -44,7 +44,7 @@ class Content(Protocol):
     def blocks(self) -> Iterator[memoryview]:
         """Yield the bytes in order, each block verified before it is handed out. Blocks; for threads.
 
-        A view is valid until the next one is asked for. Raises `store.interface.Corrupt`.
+        A view is valid until the next one is asked for. Raises `store.errors.Corrupt`.
         """
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from anys3.server.allowance import Allowance
 from anys3.server.audit import requester
 from anys3.spec import catalogue
 from anys3.spec.errors import S3Error
-from anys3.store.interface import Corrupt, NoSuchBucket, StoreError
+from anys3.store.errors import Corrupt, NoSuchBucket, StoreError
 from anys3.wire import binding, encoding
 from anys3.wire.routing import Router
 

@@ -10,7 +10,8 @@ from anys3.protocol.names import check_bucket_name
 from anys3.server.options import WantedBucket
 from anys3.server.refusals import Exit, Refusal
 from anys3.spec.errors import S3Error
-from anys3.store.interface import BucketExists, Store
+from anys3.store.errors import BucketExists
+from anys3.store.interface import Store
 
 
 def check_name(name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 
 if TYPE_CHECKING:
     import logging

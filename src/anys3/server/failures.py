@@ -7,7 +7,7 @@ import logging
 from anys3.protocol.http import Answer, Request
 from anys3.server import damage
 from anys3.spec.errors import S3Error
-from anys3.store.interface import Corrupt, StoreError
+from anys3.store.errors import Corrupt, StoreError
 from anys3.wire.encoding import encode_error
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from anys3.server.credentials import check_file, remove_half_made
 from anys3.server.refusals import Exit, Refusal
 from anys3.store import opening
-from anys3.store.interface import Corrupt, Store, StoreError, StoreFull, Unavailable
+from anys3.store.errors import Corrupt, StoreError, StoreFull, Unavailable
+from anys3.store.interface import Store
 from anys3.store.opening import Location
 from anys3.store.starting import (
     AlreadyServed,

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from typing import NoReturn, Protocol
 
-from anys3.store.interface import Corrupt, Unavailable
+from anys3.store.errors import Corrupt, Unavailable
 
 NAME = re.compile("[0-9a-z-]{1,64}")
 

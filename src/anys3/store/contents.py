@@ -20,7 +20,7 @@ from anys3.model import Part
 from anys3.store.beside import THREADS, Blocks
 from anys3.store.blobs import Blobs, BlobSink
 from anys3.store.buffers import BUFFER
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 
 BLOCK = 256 * 1024
 """Bytes that share a checksum."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from anys3.store.blobs import Blobs
-from anys3.store.interface import StoreError
+from anys3.store.errors import StoreError
 
 Level = Literal["ok", "note", "warning", "problem"]
 LEVELS: tuple[Level, ...] = ("ok", "note", "warning", "problem")

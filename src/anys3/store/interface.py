@@ -1,4 +1,4 @@
-"""The store's contract. All engines pass the same suite (tests/store/suite.py).
+"""The store's contract, with `mutations.py` and `errors.py`. All engines pass the same suite (tests/store/suite.py).
 
 **Awaitable throughout.** The embedded engine's reads complete without suspending; a remote engine's wait
 for the network. No caller may tell the difference.
@@ -21,8 +21,6 @@ made by this process or by any other, so that caches know when to look again. A 
 takes something away (a key, a right, a bucket, a setting) is in force in every process when its method returns.
 """
 
-# ruff: noqa: N818 (errors are named after what happened, as S3 names its codes)
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -31,227 +29,12 @@ from typing import NamedTuple, Protocol
 
 from anys3.model import AccessKey, Bucket, Entry, Part, Upload
 from anys3.protocol.http import Content
-
-
-class StoreError(Exception):
-    """Base of what an engine raises; S3 errors are made of these by the operations."""
-
-
-class NoSuchBucket(StoreError):
-    """The bucket does not exist (any more), or was made anew since its row was read."""
-
-
-class BucketExists(StoreError):
-    """A bucket of that name exists; `bucket` is its row."""
-
-    def __init__(self, bucket: Bucket) -> None:
-        super().__init__(bucket.name)
-        self.bucket = bucket
-
-
-class BucketChanged(StoreError):
-    """The bucket's row is not (any more) the one that a change was made from."""
-
-
-class BucketNotEmpty(StoreError):
-    """The bucket holds objects."""
-
-
-class NoSuchUpload(StoreError):
-    """The upload is unknown, belongs to another key or bucket, or was completed or aborted."""
-
-
-class ExpectationFailed(StoreError):
-    """An expectation of a mutation did not hold; nothing was changed.
-
-    `expectation` is the one that failed, `current` the key's entry at that moment (None: absent).
-    """
-
-    def __init__(self, expectation: Expectation, current: Entry | None) -> None:
-        super().__init__(repr(expectation))
-        self.expectation = expectation
-        self.current = current
-
-
-class Corrupt(StoreError):
-    """Stored bytes do not match their checksum. What they belong to is told by the first who knows it."""
-
-    bucket: str | None = None
-    key: bytes | None = None
-
-    def about(self, bucket: str, key: bytes | None = None) -> Corrupt:
-        """Return the error with the bucket and the key that it concerns, unless it has them."""
-        if self.bucket is None:
-            self.bucket, self.key = bucket, key
-        return self
-
-    def __str__(self) -> str:
-        reason = super().__str__()
-        if self.bucket is None:
-            return reason
-        if self.key is None:
-            return f"bucket {self.bucket!r}: {reason}"
-        return f"bucket {self.bucket!r}, key {self.key.decode('utf-8', 'backslashreplace')!r}: {reason}"
-
-
-class StoreFull(StoreError):
-    """There is no room left on the device or in the index; nothing was changed."""
-
-
-class Unavailable(StoreError):
-    """The engine can't answer now (I/O error, read-only device, lost connection, too few replicas)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Why a store takes no changes, but from the object that has paused it.
-
-    `reason` is for people, `holder` names that object; `ends_ms` is when the pause ends by itself, by the engine's
-    clock (None: it does not).
-    """
-
-    reason: str
-    holder: str
-    ends_ms: int | None = None
-
-
-class Paused(Unavailable):
-    """The store takes no changes now; nothing was changed. `pause` is None for a holder whose pause has ended."""
-
-    def __init__(self, pause: Pause | None) -> None:
-        super().__init__(pause.reason if pause else "the pause under which this was to be done has ended")
-        self.pause = pause
-
-
-class PauseChanged(StoreError):
-    """The pause is not (any more) the one that was expected; `pause` is the one in force, None if there is none."""
-
-    def __init__(self, pause: Pause | None) -> None:
-        super().__init__(pause.reason if pause else "the pause has ended")
-        self.pause = pause
-
-
-# --- expectations -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """No object of that key exists (`If-None-Match: *`)."""
-
-    key: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """An object of that key exists (`If-Match: *` on DELETE)."""
-
-    key: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Matches:
-    """The object of that key exists and has that ETag (without quotes)."""
-
-    key: bytes
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """The key's entry still has that sequence; 0 means that it is still absent."""
-
-    key: bytes
-    sequence: int
-
-
-Expectation = Absent | Present | Matches | Unchanged
-
-# --- changes ------------------------------------------------------------------------------------------
-
-
-class PutEntry(NamedTuple):
-    """Publish an object. `entry.content` is what a ContentWriter, `copy_content` or bytes gave.
-
-    `content` is inline bytes (at most `Store.inline_max` of them), a finished ContentWriter's result, or
-    None to keep the content of the entry that is being replaced (tags changed; needs `Unchanged`).
-    """
-
-    key: bytes
-    entry: Entry
-    content: object
-
-
-class DeleteEntry(NamedTuple):
-    """Remove an object if it exists. Repeatable: removing an absent one is no error."""
-
-    key: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PutUpload:
-    """Begin a multipart upload. Ids of one key ascend with the time of initiation (LMU-01)."""
-
-    upload: Upload
-
-
-@dataclass(frozen=True, slots=True)
-class PutPart:
-    """Add or replace a part (UP-05). Raises NoSuchUpload. `content` as in PutEntry."""
-
-    key: bytes
-    upload_id: str
-    part: Part
-    content: object
-
-
-@dataclass(frozen=True, slots=True)
-class CompleteUpload:
-    """Publish `entry` as the concatenation of `parts`, drop the others, end the upload, in one step.
-
-    Each of `parts` must be the part stored now under its number (same content), else `PartChanged`.
-    The entry keeps the upload id, so that `completed` finds it (CPL-13). Raises NoSuchUpload.
-    """
-
-    key: bytes
-    upload_id: str
-    entry: Entry
-    parts: Sequence[Part]
-
-
-class PartChanged(StoreError):
-    """A part was replaced between reading and completing; nothing was changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class AbortUpload:
-    """Drop the upload and free its parts. Raises NoSuchUpload."""
-
-    key: bytes
-    upload_id: str
-
-
-Change = PutEntry | DeleteEntry | PutUpload | PutPart | CompleteUpload | AbortUpload
-
-
-class Mutation(NamedTuple):
-    """All expectations hold and all changes happen, or nothing happens. The bucket must still exist."""
-
-    bucket: Bucket
-    changes: tuple[Change, ...]
-    expect: tuple[Expectation, ...] = ()
-
-
-class Committed(NamedTuple):
-    """A durable mutation. Of two commits of one key the later has the higher sequence; none is given twice."""
-
-    sequence: int
-
+from anys3.store.errors import Pause
+from anys3.store.mutations import Committed, Mutation
 
 Parts = list[Part]
 Entries = list[tuple[bytes, Entry]]
 """Inside the classes below, `list` is the method."""
-
-# --- listings -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anys3.store.blobs import NoBlobs
-from anys3.store.interface import StoreError, StoreFull, Unavailable
+from anys3.store.errors import StoreError, StoreFull, Unavailable
 from anys3.store.starting import AlreadyServed, EngineMissing, Unreachable, Unsuitable
 from anys3.store.urls import lasting, redact, redact_in, scheme_of
 

@@ -1,10 +1,10 @@
-"""What engines raise when a store is opened; what they raise later is in interface.py."""
+"""What engines raise when a store is opened; what they raise later is in errors.py."""
 
 # ruff: noqa: N818 (errors are named after what happened, as S3 names its codes)
 
 from __future__ import annotations
 
-from anys3.store.interface import StoreError, Unavailable
+from anys3.store.errors import StoreError, Unavailable
 
 
 class NewerFormat(StoreError):

@@ -11,7 +11,7 @@ from anys3.operations import HANDLERS, copying
 from anys3.protocol import claims, post_policy
 from anys3.protocol.authentication import Proof
 from anys3.server import application
-from anys3.store.interface import DeleteEntry, Mutation
+from anys3.store.mutations import DeleteEntry, Mutation
 
 Patch = Callable[[Any, str, Any], None]
 

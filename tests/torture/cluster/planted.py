@@ -13,8 +13,10 @@ from typing import Any
 
 from anys3.model import Bucket
 from anys3.store.blobs import BlobMissing
+from anys3.store.errors import Unavailable
 from anys3.store.files.blobs import FileSink
-from anys3.store.interface import Committed, DeleteEntry, Mutation, Opened, PutEntry, Unavailable
+from anys3.store.interface import Opened
+from anys3.store.mutations import Committed, DeleteEntry, Mutation, PutEntry
 from anys3.store.postgresql.connections import Pool
 from anys3.store.postgresql.engine import PostgresqlStore
 from anys3.store.postgresql.janitor import Janitor

@@ -15,7 +15,7 @@ from anys3.store.embedded.blobs import BLOCK, FOOTER
 from anys3.store.embedded.inspecting import inspect_unopened
 from anys3.store.embedded.pages import Inspection, Tree, metas
 from anys3.store.embedded.scrub import scrub
-from anys3.store.interface import StoreError
+from anys3.store.errors import StoreError
 from tests.torture.corruption.asking import CRASHED, LOUD, RIGHT, WRONG, Asker
 
 PAGE = 4096

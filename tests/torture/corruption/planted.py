@@ -8,7 +8,7 @@ from anys3.server import workers
 from anys3.store.embedded import engine, multipart, reading, rows, strides
 from anys3.store.embedded.format import Reference, pack_id
 from anys3.store.embedded.scrub import Scrub
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 
 
 def restarts_at_once() -> None:

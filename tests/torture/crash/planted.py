@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from anys3.store.embedded import blobs, changes, committer, device, engine, janitor, recovery
 from anys3.store.embedded.format import BLOB, Reference
-from anys3.store.interface import Committed, CompleteUpload, Mutation
+from anys3.store.mutations import Committed, CompleteUpload, Mutation
 
 
 class Planted(NamedTuple):

@@ -12,7 +12,7 @@ import lmdb
 from anys3.server import application, handover, workers
 from anys3.spec.errors import S3Error
 from anys3.store.embedded import blobs, committer, device, metapages, multipart, reading
-from anys3.store.interface import StoreError
+from anys3.store.errors import StoreError
 
 
 def swallowed_write() -> None:

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from anys3.store.embedded import EmbeddedStore, checkpoints, open_store, recover
 from anys3.store.embedded.scrub import Scrub
-from anys3.store.interface import PutEntry, StoreError
+from anys3.store.errors import StoreError
+from anys3.store.mutations import PutEntry
 from tests.store.suite import change, content, entry, read
 from tests.torture.journal import OPEN, Place, Value, Version
 

@@ -25,7 +25,9 @@ class NotingClient(RawClient):
     """A client that remembers, for each thread, which request was answered last."""
 
     def __init__(self, like: RawClient, last: threading.local) -> None:
-        fields = {field.name: getattr(like, field.name) for field in dataclasses.fields(RawClient) if field.init}
+        fields = {
+            field.name: getattr(like, field.name) for field in dataclasses.fields(RawClient) if field.init
+        }
         super().__init__(**fields)
         self._last = last
 

@@ -18,19 +18,16 @@ from anys3.store.embedded.control import Control
 from anys3.store.embedded.engine import EmbeddedStore
 from anys3.store.embedded.format import pack_id
 from anys3.store.embedded.janitor import Janitor
-from anys3.store.interface import (
+from anys3.store.errors import BucketNotEmpty, ExpectationFailed, NoSuchUpload
+from anys3.store.interface import Listing, Opened
+from anys3.store.mutations import (
     Absent,
-    BucketNotEmpty,
     Committed,
     CompleteUpload,
     DeleteEntry,
     Expectation,
-    ExpectationFailed,
-    Listing,
     Matches,
     Mutation,
-    NoSuchUpload,
-    Opened,
     Present,
     PutEntry,
 )

@@ -27,7 +27,7 @@ from anys3.store.embedded.index import Index, translate
 from anys3.store.embedded.inspecting import inspect
 from anys3.store.embedded.multipart import inline_content
 from anys3.store.embedded.naming import Named, Naming
-from anys3.store.interface import Corrupt, StoreFull, Unavailable
+from anys3.store.errors import Corrupt, StoreFull, Unavailable
 
 _THREADS = 4
 _AT_ONCE = 256

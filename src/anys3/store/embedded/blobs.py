@@ -25,7 +25,7 @@ from anys3.store.embedded import device
 from anys3.store.embedded.directory import explain
 from anys3.store.embedded.format import BLOB, Reference, crc32
 from anys3.store.embedded.passing import Recent
-from anys3.store.interface import StoreError
+from anys3.store.errors import StoreError
 
 _log = logging.getLogger(__name__)
 

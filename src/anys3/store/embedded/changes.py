@@ -14,7 +14,8 @@ from anys3.store.embedded import pausing, strides
 from anys3.store.embedded.blobs import Written
 from anys3.store.embedded.format import INLINE, MANIFEST, PARTS, Counters, Reference, pack_id
 from anys3.store.embedded.index import Index
-from anys3.store.interface import (
+from anys3.store.errors import ExpectationFailed, NoSuchBucket, NoSuchUpload, PartChanged, Paused
+from anys3.store.mutations import (
     AbortUpload,
     Absent,
     Change,
@@ -22,13 +23,8 @@ from anys3.store.interface import (
     CompleteUpload,
     DeleteEntry,
     Expectation,
-    ExpectationFailed,
     Matches,
     Mutation,
-    NoSuchBucket,
-    NoSuchUpload,
-    PartChanged,
-    Paused,
     Present,
     PutEntry,
     PutPart,

@@ -30,7 +30,7 @@ from anys3.store.embedded import device
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import crc32
 from anys3.store.embedded.index import Index
-from anys3.store.interface import Unavailable
+from anys3.store.errors import Unavailable
 
 _log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from anys3.store.embedded import metapages
 from anys3.store.embedded.changes import Batch
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.index import Index, translate
-from anys3.store.interface import StoreError, StoreFull, Unavailable
+from anys3.store.errors import StoreError, StoreFull, Unavailable
 
 _log = logging.getLogger(__name__)
 

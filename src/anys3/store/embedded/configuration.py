@@ -14,7 +14,7 @@ from anys3.store.embedded.changes import Batch
 from anys3.store.embedded.format import PARTS, pack_id
 from anys3.store.embedded.index import Index
 from anys3.store.embedded.rows import Rows
-from anys3.store.interface import BucketChanged, BucketExists, BucketNotEmpty, Corrupt, NoSuchBucket
+from anys3.store.errors import BucketChanged, BucketExists, BucketNotEmpty, Corrupt, NoSuchBucket
 
 
 def encode_bucket(bucket: Bucket) -> bytes:

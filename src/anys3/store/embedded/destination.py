@@ -23,7 +23,7 @@ from typing import NamedTuple
 from anys3.store.embedded import device, recovery
 from anys3.store.embedded import directory as layout
 from anys3.store.embedded.index import Index
-from anys3.store.interface import StoreError
+from anys3.store.errors import StoreError
 from anys3.store.starting import AlreadyServed, NotAStore
 
 RECORD = "backup.json"

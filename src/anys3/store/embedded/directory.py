@@ -22,7 +22,7 @@ import lmdb
 
 from anys3.store.embedded import creation, device
 from anys3.store.embedded.format import FORMAT
-from anys3.store.interface import StoreError, StoreFull, Unavailable
+from anys3.store.errors import StoreError, StoreFull, Unavailable
 from anys3.store.starting import AlreadyServed, NewerFormat, NotAStore, ReadOnly
 
 _MARK = re.compile(r"anys3 store, format (\d+)\n")

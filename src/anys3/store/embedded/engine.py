@@ -23,16 +23,9 @@ from anys3.store.embedded.index import Index, translate
 from anys3.store.embedded.multipart import ManifestSource, inline_content
 from anys3.store.embedded.reading import OwnedSource
 from anys3.store.embedded.uploads import Uploads, naming
-from anys3.store.interface import (
-    Committed,
-    Corrupt,
-    Entries,
-    Listing,
-    Mutation,
-    Opened,
-    PutUpload,
-    StoreError,
-)
+from anys3.store.errors import Corrupt, StoreError
+from anys3.store.interface import Entries, Listing, Opened
+from anys3.store.mutations import Committed, Mutation, PutUpload
 from anys3.store.starting import Unsuitable
 
 

@@ -21,7 +21,7 @@ from anys3.store.embedded.destination import WORK
 from anys3.store.embedded.format import FORMAT, pack_id
 from anys3.store.embedded.index import TIB
 from anys3.store.embedded.rows import Rows
-from anys3.store.interface import Corrupt, Pause, Unavailable
+from anys3.store.errors import Corrupt, Pause, Unavailable
 from anys3.store.starting import NotAStore
 
 if sys.platform != "win32":

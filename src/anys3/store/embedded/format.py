@@ -15,7 +15,7 @@ from isal import isal_zlib
 
 from anys3.model import Checksum, ChecksumAlgorithm, ChecksumType, Entry, Part, Upload
 from anys3.store.embedded.rows import MARK, TRAILER_SIZE
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 
 FORMAT = 2
 _TRAILERS = {1: 0, MARK[0]: TRAILER_SIZE}

@@ -28,7 +28,7 @@ import lmdb
 from anys3.store.embedded import device, directory, pages
 from anys3.store.embedded.format import FORMAT, Counters, decode_counters, encode_counters
 from anys3.store.embedded.rows import Rows
-from anys3.store.interface import Corrupt, StoreError, StoreFull, Unavailable
+from anys3.store.errors import Corrupt, StoreError, StoreFull, Unavailable
 from anys3.store.starting import ReadOnly
 
 TIB = 1 << 40

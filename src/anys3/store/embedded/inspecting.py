@@ -13,7 +13,7 @@ from anys3.store.embedded import device, pages
 from anys3.store.embedded.findings import DATA, Damage, ScrubReport
 from anys3.store.embedded.index import open_environment, translate
 from anys3.store.embedded.rows import MARK, TRAILER_SIZE
-from anys3.store.interface import Corrupt, Unavailable
+from anys3.store.errors import Corrupt, Unavailable
 
 AT_START_MAX = 4096
 """Most pages that are all looked at by each start of a server: 16 MiB, in 30 ms."""

@@ -20,7 +20,7 @@ from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import BLOB, INLINE, MANIFEST, PARTS, Reference, pack_id, unpack_id
 from anys3.store.embedded.index import Index
 from anys3.store.embedded.remote import RemoteFiles
-from anys3.store.interface import Corrupt, StoreError
+from anys3.store.errors import Corrupt, StoreError
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import BLOB, Reference, crc32, pack_id
 from anys3.store.embedded.index import Index
 from anys3.store.embedded.remote import RemoteFiles
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 
 
 def chunks(index: Index, txn: Any, manifest: Reference) -> Iterator[bytes]:

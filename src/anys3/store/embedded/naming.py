@@ -11,7 +11,7 @@ from anys3.store.embedded.configuration import all_contents
 from anys3.store.embedded.format import MANIFEST, Reference, pack_id
 from anys3.store.embedded.index import Index
 from anys3.store.embedded.multipart import read_manifest
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 
 
 class Named(NamedTuple):

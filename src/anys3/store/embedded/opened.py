@@ -24,10 +24,7 @@ from anys3.store.embedded.format import pack_id
 from anys3.store.embedded.index import Index, translate
 from anys3.store.embedded.janitor import Janitor
 from anys3.store.embedded.rows import Rows
-from anys3.store.interface import (
-    NoSuchBucket,
-    Pause,
-)
+from anys3.store.errors import NoSuchBucket, Pause
 
 INLINE_MAX = 128 * 1024
 _IDS_A_BLOCK = 1024

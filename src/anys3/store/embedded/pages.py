@@ -18,7 +18,7 @@ from typing import NamedTuple
 import lmdb
 
 from anys3.store.embedded import device
-from anys3.store.interface import Unavailable
+from anys3.store.errors import Unavailable
 
 _HEADER = struct.Struct("=QHHHH")  # number, pad, flags, lower, upper
 _OVERFLOW_HEADER = struct.Struct("=QHHI")  # number, pad, flags, count of its pages

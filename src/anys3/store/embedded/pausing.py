@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anys3.store.embedded import format as records
 from anys3.store.embedded.rows import Rows
-from anys3.store.interface import Corrupt, Pause, PauseChanged
+from anys3.store.errors import Corrupt, Pause, PauseChanged
 
 if TYPE_CHECKING:
     from anys3.store.embedded.changes import Batch

@@ -20,7 +20,8 @@ from anys3.store.embedded.blobs import BLOCK, FOOTER, MAGIC, VERSION, Files
 from anys3.store.embedded.format import Reference, crc32
 from anys3.store.embedded.index import translate
 from anys3.store.embedded.passing import Passage
-from anys3.store.interface import Corrupt, Source, StoreError, Unavailable
+from anys3.store.errors import Corrupt, StoreError, Unavailable
+from anys3.store.interface import Source
 
 
 @contextlib.contextmanager

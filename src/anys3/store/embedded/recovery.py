@@ -12,7 +12,7 @@ from anys3.store.embedded import directory as layout
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.format import pack_id
 from anys3.store.embedded.index import Index
-from anys3.store.interface import Corrupt, Unavailable
+from anys3.store.errors import Corrupt, Unavailable
 from anys3.store.starting import AlreadyServed
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from isal import isal_zlib
 
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 
 MARK = b"\xf2"
 """The first byte of a row of format 2; no row of format 1 begins with it, nor with one like it."""

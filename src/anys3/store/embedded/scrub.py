@@ -25,7 +25,7 @@ from anys3.store.embedded.inspecting import inspect, inspect_unopened
 from anys3.store.embedded.multipart import inline_content, read_manifest
 from anys3.store.embedded.remote import RemoteFiles
 from anys3.store.embedded.rows import Rows
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 
 _ROWS_A_STEP = 1000
 # Verified row by row while the pages are read; the others are met on the way to what they describe.

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any
 
 from anys3.store.embedded.rows import Rows
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 
 STRIDE = 400
 """Leaves room for the namespace, and for an upload id of up to 96 bytes."""

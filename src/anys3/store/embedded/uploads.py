@@ -14,13 +14,8 @@ from anys3.store.embedded.format import INLINE, MANIFEST, Reference, pack_id
 from anys3.store.embedded.multipart import PartSource, inline_content, read_manifest
 from anys3.store.embedded.opened import OpenedStore
 from anys3.store.embedded.reading import OwnedSource
-from anys3.store.interface import (
-    Corrupt,
-    NoSuchUpload,
-    OpenedPart,
-    Parts,
-    UploadListing,
-)
+from anys3.store.errors import Corrupt, NoSuchUpload
+from anys3.store.interface import OpenedPart, Parts, UploadListing
 
 
 class Uploads(OpenedStore):

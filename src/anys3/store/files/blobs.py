@@ -16,8 +16,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from anys3.store.blobs import NAME, BlobMissing, probe
+from anys3.store.errors import Unavailable
 from anys3.store.files.layout import NEW, directory_of, explain, is_marked, prepare, sync_directory
-from anys3.store.interface import Unavailable
 
 _CANNOT_LINK = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)

@@ -7,10 +7,10 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from anys3.store.errors import StoreError
 from anys3.store.files.blobs import FileBlobs, directory_named
 from anys3.store.files.layout import is_marked
 from anys3.store.findings import Finding, of_probe, of_room
-from anys3.store.interface import StoreError
 from anys3.store.places import MEMORY, NETWORK, file_system
 
 _FEW_INODES = 10_000

@@ -14,7 +14,7 @@ import secrets
 import zlib
 from pathlib import Path
 
-from anys3.store.interface import StoreError, StoreFull, Unavailable
+from anys3.store.errors import StoreError, StoreFull, Unavailable
 
 FORMAT = 1
 NEW = ".new"

@@ -11,22 +11,21 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from anys3.model import Bucket, Checksum, Entry, Part, Upload
-from anys3.store.interface import (
+from anys3.store.errors import NoSuchUpload
+from anys3.store.interface import Opened, Store
+from anys3.store.moving.contents import Contents, Held
+from anys3.store.moving.report import Pass
+from anys3.store.moving.verifying import Mismatch, Sums, check_parts
+from anys3.store.mutations import (
     AbortUpload,
     Change,
     CompleteUpload,
     DeleteEntry,
     Mutation,
-    NoSuchUpload,
-    Opened,
     PutEntry,
     PutPart,
     PutUpload,
-    Store,
 )
-from anys3.store.moving.contents import Contents, Held
-from anys3.store.moving.report import Pass
-from anys3.store.moving.verifying import Mismatch, Sums, check_parts
 
 _NEVER = 1 << 62
 """No commit's sequence."""

@@ -12,7 +12,8 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 
-from anys3.store.interface import Pause, PauseChanged, Store
+from anys3.store.errors import Pause, PauseChanged
+from anys3.store.interface import Store
 from anys3.store.moving.passing import Passing
 from anys3.store.moving.report import Progress, Report
 from anys3.store.moving.walking import patiently

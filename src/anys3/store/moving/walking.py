@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
-from anys3.store.interface import Paused, Unavailable
+from anys3.store.errors import Paused, Unavailable
 
 Fetch = Callable[[Any], Awaitable[list[tuple[Any, Any]]]]
 """`fetch(after)` returns the next (place, row) pairs in order, none at the end; None is before the first."""

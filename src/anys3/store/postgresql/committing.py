@@ -14,7 +14,8 @@ from typing import Any
 
 from anys3.model import Entry
 from anys3.store.contents import Stored
-from anys3.store.interface import Absent, Expectation, Matches, Present, StoreError, Unavailable, Unchanged
+from anys3.store.errors import StoreError, Unavailable
+from anys3.store.mutations import Absent, Expectation, Matches, Present, Unchanged
 from anys3.store.postgresql import rows
 from anys3.store.postgresql.connections import Pool, Unknown
 

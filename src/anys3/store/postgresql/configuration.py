@@ -8,14 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from anys3.model import AccessKey, Bucket
-from anys3.store.interface import (
-    BucketChanged,
-    BucketExists,
-    BucketNotEmpty,
-    NoSuchBucket,
-    Paused,
-    Unavailable,
-)
+from anys3.store.errors import BucketChanged, BucketExists, BucketNotEmpty, NoSuchBucket, Paused, Unavailable
 from anys3.store.postgresql import rows
 from anys3.store.postgresql.committing import DONE, NOT_EMPTY, PAUSED
 from anys3.store.postgresql.connections import Pool

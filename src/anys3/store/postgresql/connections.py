@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from anys3.store.interface import Corrupt, StoreError, StoreFull, Unavailable
+from anys3.store.errors import Corrupt, StoreError, StoreFull, Unavailable
 from anys3.store.postgresql.address import Address
 
 CONNECT_S = 5.0

@@ -9,21 +9,9 @@ import logging
 from anys3.model import AccessKey, Bucket, Entry, Upload
 from anys3.store import contents, interface
 from anys3.store.blobs import Blobs
-from anys3.store.interface import (
-    Committed,
-    Corrupt,
-    Entries,
-    Listing,
-    Mutation,
-    NoSuchUpload,
-    Opened,
-    OpenedPart,
-    Parts,
-    Pause,
-    StoreError,
-    Unavailable,
-    UploadListing,
-)
+from anys3.store.errors import Corrupt, NoSuchUpload, Pause, StoreError, Unavailable
+from anys3.store.interface import Entries, Listing, Opened, OpenedPart, Parts, UploadListing
+from anys3.store.mutations import Committed, Mutation
 from anys3.store.postgresql import rows, schema
 from anys3.store.postgresql.address import Address
 from anys3.store.postgresql.configuration import Configuration

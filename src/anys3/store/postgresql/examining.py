@@ -12,8 +12,8 @@ from typing import Any
 
 import asyncpg
 
+from anys3.store.errors import Unavailable
 from anys3.store.findings import SLOW_MS, Finding, of_clock, of_room, size
-from anys3.store.interface import Unavailable
 from anys3.store.postgresql import examining_tables as tables
 from anys3.store.postgresql.address import Address
 from anys3.store.postgresql.connections import connect

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any
 
 from anys3.store.blobs import Blobs
-from anys3.store.interface import Unavailable
+from anys3.store.errors import Unavailable
 from anys3.store.postgresql.connections import Pool
 from anys3.store.postgresql.lease import LEASE_S, Lease
 from anys3.store.postgresql.names import BlobNames

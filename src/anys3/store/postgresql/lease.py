@@ -22,7 +22,7 @@ from typing import Any
 
 import asyncpg
 
-from anys3.store.interface import Unavailable
+from anys3.store.errors import Unavailable
 from anys3.store.postgresql.address import Address
 from anys3.store.postgresql.connections import Link, Pool, connect, judge
 

@@ -8,23 +8,18 @@ from typing import Any, NoReturn
 
 from anys3.model import Bucket, Entry
 from anys3.store.contents import Stored
-from anys3.store.interface import (
+from anys3.store.errors import ExpectationFailed, NoSuchBucket, NoSuchUpload, PartChanged, Paused, Unavailable
+from anys3.store.mutations import (
     AbortUpload,
     Change,
     Committed,
     CompleteUpload,
     DeleteEntry,
     Expectation,
-    ExpectationFailed,
     Mutation,
-    NoSuchBucket,
-    NoSuchUpload,
-    PartChanged,
-    Paused,
     PutEntry,
     PutPart,
     PutUpload,
-    Unavailable,
 )
 from anys3.store.postgresql import committing, rows
 from anys3.store.postgresql.committing import Lane, conditions, statement

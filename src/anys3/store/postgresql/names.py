@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from time import monotonic, sleep
 
-from anys3.store.interface import Unavailable
+from anys3.store.errors import Unavailable
 from anys3.store.postgresql.connections import RETRY_S, Pool
 from anys3.store.postgresql.lease import Lease
 from anys3.store.postgresql.side import Side

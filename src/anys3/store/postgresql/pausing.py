@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 
-from anys3.store.interface import Pause, PauseChanged, Paused
+from anys3.store.errors import Pause, PauseChanged, Paused
 from anys3.store.postgresql.connections import Pool
 
 _NOW_MS = "extract(epoch FROM clock_timestamp()) * 1000"

@@ -9,7 +9,7 @@ from anys3.model import Entry, Part
 from anys3.store import contents
 from anys3.store.blobs import Blobs
 from anys3.store.contents import Piece
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 from anys3.store.postgresql import rows
 from anys3.store.postgresql.connections import RETRY_S, STATEMENT_S, Pool
 from anys3.store.postgresql.lease import Reading

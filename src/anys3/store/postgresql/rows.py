@@ -10,7 +10,7 @@ from isal import isal_zlib
 
 from anys3.model import AccessKey, Bucket, Checksum, CorsRule, Entry, Grant, Part, Upload
 from anys3.store.contents import Stored
-from anys3.store.interface import Corrupt
+from anys3.store.errors import Corrupt
 
 INLINE, BLOB, PARTS = 1, 2, 3
 """Kinds of content; 0 keeps the one that is there."""

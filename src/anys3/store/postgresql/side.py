@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from anys3.store.interface import Unavailable
+from anys3.store.errors import Unavailable
 
 Result = TypeVar("Result")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from anys3.store.blobs import NAME, probe
 from anys3.store.buffers import Buffers
-from anys3.store.interface import StoreError, StoreFull, Unavailable
+from anys3.store.errors import StoreError, StoreFull, Unavailable
 from anys3.store.rados import stripes
 from anys3.store.rados.connection import Client, Connection, Operation, parse
 from anys3.store.rados.reading import RadosReader

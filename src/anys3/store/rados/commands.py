@@ -9,7 +9,7 @@ from ctypes import POINTER, c_char_p, c_int, c_size_t, c_void_p
 from types import TracebackType
 from typing import Any, Self
 
-from anys3.store.interface import Unavailable
+from anys3.store.errors import Unavailable
 from anys3.store.rados.connection import Address
 from anys3.store.rados.library import explain, load
 

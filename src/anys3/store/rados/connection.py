@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from anys3.store.interface import Unavailable
+from anys3.store.errors import Unavailable
 from anys3.store.rados.library import FULL_TRY, explain, load
 
 Handle = ctypes.c_void_p

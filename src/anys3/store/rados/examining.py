@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from anys3.store.errors import Unavailable
 from anys3.store.findings import Finding, of_probe, of_room
-from anys3.store.interface import Unavailable
 from anys3.store.rados.blobs import RadosBlobs
 from anys3.store.rados.commands import Commands
 from anys3.store.rados.connection import Client, parse

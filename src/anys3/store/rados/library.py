@@ -8,7 +8,7 @@ import functools
 import os
 from ctypes import POINTER, c_char_p, c_int, c_size_t, c_uint8, c_uint64, c_void_p
 
-from anys3.store.interface import StoreError, StoreFull, Unavailable
+from anys3.store.errors import StoreError, StoreFull, Unavailable
 
 NAME = "librados.so.2"
 CREATE_EXCLUSIVE = 1

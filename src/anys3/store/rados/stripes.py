@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 
-from anys3.store.interface import Unavailable
+from anys3.store.errors import Unavailable
 from anys3.store.rados.connection import Connection, Operation, WriteOperation
 from anys3.store.rados.library import COMPARE_EQUAL, CREATE_EXCLUSIVE
 

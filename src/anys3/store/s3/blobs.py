@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from anys3.protocol import xml
 from anys3.spec.errors import S3Error
 from anys3.store.blobs import BlobMissing
-from anys3.store.interface import StoreError, Unavailable
+from anys3.store.errors import StoreError, Unavailable
 from anys3.store.s3 import listing, refusals, writing
 from anys3.store.s3.address import Address
 from anys3.store.s3.counts import Counts

@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 from typing import IO, Protocol
 
 from anys3.store.buffers import BUFFER, BUFFERS
-from anys3.store.interface import StoreFull, Unavailable
+from anys3.store.errors import StoreFull, Unavailable
 
 _OBJECT_BYTES_MAX = 5 << 30
 """What one PutObject may have."""

@@ -13,8 +13,8 @@ from anys3.client.answers import Answer
 from anys3.client.credentials import NoCredentials
 from anys3.protocol import xml
 from anys3.spec.errors import S3Error
+from anys3.store.errors import Unavailable
 from anys3.store.findings import SLOW_MS, Finding, of_clock, of_probe
-from anys3.store.interface import Unavailable
 from anys3.store.s3 import credentials_of, open_blobs, refusals
 from anys3.store.s3.address import Address, parse
 from anys3.store.s3.requests import Request, Requester, Surroundings

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 from anys3.protocol import xml
 from anys3.protocol.xml import Node
 from anys3.spec.errors import S3Error
-from anys3.store.interface import Unavailable
+from anys3.store.errors import Unavailable
 from anys3.store.s3 import refusals
 from anys3.store.s3.requests import Request, Requester
 

@@ -7,7 +7,7 @@ import re
 from anys3.client.answers import Answer
 from anys3.client.connections import Connection, ExchangeError, NoAnswer
 from anys3.store.blobs import BlobMissing
-from anys3.store.interface import StoreError, Unavailable
+from anys3.store.errors import StoreError, Unavailable
 from anys3.store.s3 import refusals
 from anys3.store.s3.address import MIB
 from anys3.store.s3.requests import Request, Requester

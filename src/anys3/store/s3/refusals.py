@@ -7,7 +7,7 @@ import re
 from anys3.client.answers import Answer
 from anys3.protocol import xml
 from anys3.spec.errors import S3Error
-from anys3.store.interface import StoreError, StoreFull, Unavailable
+from anys3.store.errors import StoreError, StoreFull, Unavailable
 
 _OVERLOAD = (408, 429, 500, 502, 503, 504)
 _PASSING = {

@@ -17,7 +17,7 @@ from anys3.client.answers import Answer
 from anys3.client.connections import Connection, Dialer, ExchangeError, NoAnswer, Pool, Stalled, Unreachable
 from anys3.client.credentials import Found, NoCredentials
 from anys3.client.endpoint import Endpoint
-from anys3.store.interface import Unavailable
+from anys3.store.errors import Unavailable
 from anys3.store.s3 import refusals
 from anys3.store.s3.address import Address
 from anys3.store.s3.bodies import Body

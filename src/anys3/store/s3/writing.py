@@ -14,7 +14,7 @@ from anys3.client.answers import Answer
 from anys3.protocol import xml
 from anys3.spec.errors import S3Error
 from anys3.store.beside import step_back
-from anys3.store.interface import StoreError, Unavailable
+from anys3.store.errors import StoreError, Unavailable
 from anys3.store.s3 import refusals
 from anys3.store.s3.address import MIB
 from anys3.store.s3.bodies import Body, InMemory, Spooled

@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from anys3.store.interface import Unavailable
+from anys3.store.errors import Unavailable
 from anys3.store.postgresql.connections import Pool, judge
 from anys3.store.starting import NewerFormat, NotAStore
 

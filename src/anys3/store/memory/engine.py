@@ -4,152 +4,31 @@ from __future__ import annotations
 
 import time
 import uuid
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from anys3.model import AccessKey, Bucket, Entry, Part, Upload
+from anys3.model import AccessKey, Bucket, Entry, Upload
 from anys3.store import interface, paging
-from anys3.store.interface import (
-    AbortUpload,
-    Absent,
+from anys3.store.errors import (
     BucketChanged,
     BucketExists,
     BucketNotEmpty,
-    Change,
-    Committed,
-    CompleteUpload,
-    DeleteEntry,
-    Entries,
-    Expectation,
     ExpectationFailed,
-    Listing,
-    Matches,
-    Mutation,
     NoSuchBucket,
-    NoSuchUpload,
-    Opened,
-    OpenedPart,
-    PartChanged,
-    Parts,
     Pause,
     PauseChanged,
     Paused,
-    Present,
-    PutEntry,
-    PutPart,
-    PutUpload,
-    Unchanged,
-    UploadListing,
+)
+from anys3.store.interface import Entries, Listing, Opened, OpenedPart, Parts, UploadListing
+from anys3.store.memory.contents import MemoryBytes, MemorySource, MemoryWriter, bytes_of
+from anys3.store.memory.spaces import Space, apply, check, holds
+from anys3.store.mutations import (
+    Committed,
+    Mutation,
 )
 
 INLINE_MAX = 128 * 1024
-BLOCK = 1024 * 1024
-
-
-class MemoryContent:
-    """Some bytes, as a content that is sent in blocks."""
-
-    def __init__(self, pieces: Sequence[bytes], start: int, length: int) -> None:
-        self.length = length
-        self._pieces = pieces
-        self._start = start
-
-    def blocks(self) -> Iterator[memoryview]:
-        """Yield the bytes in blocks of at most 1 MiB."""
-        skip, left = self._start, self.length
-        for piece in self._pieces:
-            taken = piece[skip : skip + left]
-            skip = max(0, skip - len(piece))
-            left -= len(taken)
-            view = memoryview(taken)
-            for at in range(0, len(taken), BLOCK):
-                yield view[at : at + BLOCK]
-
-    def close(self) -> None:
-        """Let go of the bytes."""
-        self._pieces = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryBytes:
-    """A content: its bytes in pieces, one for each part."""
-
-    pieces: tuple[bytes, ...]
-    parts: tuple[Part, ...] = ()
-
-
-class MemorySource:
-    """An opened object's bytes; they stay alive for as long as somebody refers to them."""
-
-    def __init__(self, content: MemoryBytes) -> None:
-        self._content = content
-
-    def slice(self, start: int, length: int) -> MemoryContent:
-        """Return `length` bytes from `start` on."""
-        return MemoryContent(self._content.pieces, start, length)
-
-    async def parts(self) -> Sequence[Part]:
-        """Return the parts; empty for an object put in one piece."""
-        return self._content.parts
-
-    def close(self) -> None:
-        """Let go."""
-
-
-class MemoryWriter:
-    """Collects one content."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def write(self, data: memoryview | bytes) -> None:
-        """Append."""
-        self._bytes += data
-
-    def finish(self) -> object:
-        """Return the content."""
-        return MemoryBytes((bytes(self._bytes),))
-
-    def discard(self) -> None:
-        """Forget the bytes."""
-        self._bytes = bytearray()
-
-
-@dataclass(slots=True)
-class _Multipart:
-    upload: Upload
-    parts: dict[int, Part] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Space:
-    """What lies in one bucket. `keys` and `upload_keys` are sorted."""
-
-    bucket: Bucket
-    entries: dict[bytes, Entry] = field(default_factory=dict)
-    keys: list[bytes] = field(default_factory=list)
-    uploads: dict[tuple[bytes, str], _Multipart] = field(default_factory=dict)
-    upload_keys: list[tuple[bytes, str]] = field(default_factory=list)
-
-    def put(self, key: bytes, entry: Entry) -> None:
-        if key not in self.entries:
-            insort(self.keys, key)
-        self.entries[key] = entry
-
-    def delete(self, key: bytes) -> None:
-        if self.entries.pop(key, None) is not None:
-            del self.keys[bisect_left(self.keys, key)]
-
-    def multipart(self, key: bytes, upload_id: str) -> _Multipart:
-        found = self.uploads.get((key, upload_id))
-        if found is None:
-            raise NoSuchUpload(upload_id)
-        return found
-
-    def drop_upload(self, key: bytes, upload_id: str) -> None:
-        del self.uploads[key, upload_id]
-        del self.upload_keys[bisect_left(self.upload_keys, (key, upload_id))]
 
 
 @dataclass(slots=True)
@@ -157,7 +36,7 @@ class _Kept:
     """All that there is in one store."""
 
     keys: dict[str, AccessKey] = field(default_factory=dict)
-    spaces: dict[str, _Space] = field(default_factory=dict)
+    spaces: dict[str, Space] = field(default_factory=dict)
     sequence: int = 0
     generation: int = 1
     last_id: int = 0
@@ -263,7 +142,7 @@ class MemoryStore:
             raise BucketExists(existing.bucket)
         self.kept.last_id += 1
         made = replace(bucket, id=self.kept.last_id)
-        self.kept.spaces[bucket.name] = _Space(made)
+        self.kept.spaces[bucket.name] = Space(made)
         self.kept.generation += 1
         return made
 
@@ -285,7 +164,7 @@ class MemoryStore:
         self.kept.keys = {name: key.without_grant(bucket.name) for name, key in self.kept.keys.items()}
         self.kept.generation += 1
 
-    def _space(self, bucket: Bucket) -> _Space:
+    def _space(self, bucket: Bucket) -> Space:
         space = self.kept.spaces.get(bucket.name)
         if space is None or space.bucket.id != bucket.id:
             raise NoSuchBucket(bucket.name)
@@ -338,10 +217,10 @@ class MemoryStore:
             if not holds(expectation, current):
                 raise ExpectationFailed(expectation, current)
         for change in mutation.changes:
-            _check(space, change)
+            check(space, change)
         self.kept.sequence += 1
         for change in mutation.changes:
-            _apply(space, change, self.kept.sequence)
+            apply(space, change, self.kept.sequence)
         return Committed(self.kept.sequence)
 
     # contents
@@ -410,7 +289,7 @@ class MemoryStore:
         if part is None:
             return None
         if part.size <= self.inline_max:
-            return OpenedPart(part, _pieces(part), None)
+            return OpenedPart(part, bytes_of(part), None)
         assert isinstance(part.content, MemoryBytes)
         return OpenedPart(part, None, MemorySource(part.content))
 
@@ -429,71 +308,3 @@ class MemoryStore:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def holds(expectation: Expectation, current: Entry | None) -> bool:
-    """Tell whether an expectation holds for the key's current entry."""
-    match expectation:
-        case Absent():
-            return current is None
-        case Present():
-            return current is not None
-        case Matches(etag=etag):
-            return current is not None and current.etag == etag
-        case Unchanged(sequence=sequence):
-            return (current.sequence if current else 0) == sequence
-
-
-def _check(space: _Space, change: Change) -> None:
-    """Raise whatever would keep `change` from being applied."""
-    match change:
-        case PutEntry(key=key, content=None) if key not in space.entries:
-            raise ValueError(f"there is no content of {key!r} to keep")
-        case PutPart() | AbortUpload():
-            space.multipart(change.key, change.upload_id)
-        case CompleteUpload():
-            stored = space.multipart(change.key, change.upload_id).parts
-            for part in change.parts:
-                now = stored.get(part.number)
-                if now is None or now.content is not part.content:
-                    raise PartChanged(part.number)
-        case _:
-            pass
-
-
-def _apply(space: _Space, change: Change, sequence: int) -> None:
-    match change:
-        case PutEntry(key=key, entry=entry, content=content):
-            kept = space.entries[key].content if content is None else _content(content)
-            space.put(key, entry._replace(content=kept, sequence=sequence))
-        case DeleteEntry(key=key):
-            space.delete(key)
-        case PutUpload(upload=upload):
-            place = (upload.key, upload.upload_id)
-            if place not in space.uploads:
-                insort(space.upload_keys, place)
-            space.uploads[place] = _Multipart(upload)
-        case PutPart(part=part, content=content):
-            parts = space.multipart(change.key, change.upload_id).parts
-            parts[part.number] = replace(part, content=_content(content))
-        case CompleteUpload(key=key, upload_id=upload_id, entry=entry, parts=listed):
-            stored = space.multipart(key, upload_id).parts
-            parts_now = tuple(stored[part.number] for part in listed)
-            made = MemoryBytes(tuple(_pieces(part) for part in parts_now), parts_now)
-            space.put(key, entry._replace(upload_id=upload_id, content=made, sequence=sequence))
-            space.drop_upload(key, upload_id)
-        case AbortUpload(key=key, upload_id=upload_id):
-            space.drop_upload(key, upload_id)
-
-
-def _content(content: object) -> MemoryBytes:
-    if isinstance(content, MemoryBytes):
-        return content
-    if isinstance(content, (bytes, bytearray, memoryview)):
-        return MemoryBytes((bytes(content),))
-    raise TypeError(f"not a content of this engine: {content!r}")
-
-
-def _pieces(part: Part) -> bytes:
-    assert isinstance(part.content, MemoryBytes)
-    return part.content.pieces[0]
