@@ -41,10 +41,11 @@ CHANGES: dict[str, Change] = {
     "CompleteUpload": lambda store, bucket: _complete(store, bucket),  # noqa: PLW0108 (defined below)
     "AbortUpload": lambda store, bucket: change(store, bucket, AbortUpload(b"k", "u1")),
 }
-"""One of each kind; `_fill` made what they need."""
+"""One of each kind; `fill` made what they need."""
 
 
-async def _fill(store: Store) -> Bucket:
+async def fill(store: Store) -> Bucket:
+    """Make what `CHANGES` need."""
     await store.put_key(AccessKey("AKIA1", "secret", "first"))
     await new_bucket(store, "empty")
     bucket = await new_bucket(store)
@@ -115,7 +116,7 @@ class PausingSuite:
     @pytest.mark.parametrize("kind", CHANGES)
     def test_a_paused_store_refuses_each_kind_of_change(self, run_two: RunTwo, kind: str) -> None:
         async def test(store: Store, other: Store) -> None:
-            bucket = await _fill(store)
+            bucket = await fill(store)
             before = await _state(store, bucket)
             pause = await other.pause("it is being moved")
             with pytest.raises(Paused, match="it is being moved") as refused:
@@ -131,7 +132,7 @@ class PausingSuite:
     @pytest.mark.parametrize("kind", CHANGES)
     def test_who_paused_it_may_make_each_kind_of_change(self, run_two: RunTwo, kind: str) -> None:
         async def test(store: Store, _: Store) -> None:
-            bucket = await _fill(store)
+            bucket = await fill(store)
             before = await _state(store, bucket)
             await store.pause("a copy is made here")
             await CHANGES[kind](store, bucket)
@@ -144,7 +145,7 @@ class PausingSuite:
         self, run_two: RunTwo, kind: str
     ) -> None:
         async def test(store: Store, other: Store) -> None:
-            bucket = await _fill(store)
+            bucket = await fill(store)
             pause = await store.pause("mine")
             await other.resume(pause)
             with pytest.raises(Paused):
@@ -159,7 +160,7 @@ class PausingSuite:
 
     def test_reads_go_on_in_a_paused_store(self, run_two: RunTwo) -> None:
         async def test(store: Store, other: Store) -> None:
-            bucket = await _fill(store)
+            bucket = await fill(store)
             large = pattern(300_000)
             await put(store, bucket, b"large", large)
             await other.pause("it is being moved")
@@ -181,7 +182,7 @@ class PausingSuite:
 
     def test_a_pause_ends_by_itself_when_its_time_is_over(self, run_two: RunTwo) -> None:
         async def test(store: Store, other: Store) -> None:
-            bucket = await _fill(store)
+            bucket = await fill(store)
             pause = await other.pause("for a moment", lasts_s=0)
             assert await store.paused() is None
             await put(store, bucket, b"k", b"2")
@@ -194,7 +195,7 @@ class PausingSuite:
 
     def test_a_pause_takes_the_place_of_the_one_that_was_expected_only(self, run_two: RunTwo) -> None:
         async def test(store: Store, other: Store) -> None:
-            bucket = await _fill(store)
+            bucket = await fill(store)
             first = await store.pause("first")
             with pytest.raises(PauseChanged, match="first") as refused:
                 await other.pause("second")
@@ -223,7 +224,7 @@ class PausingSuite:
 
     def test_changes_that_race_a_pause_are_whole_before_it_or_refused(self, run_two: RunTwo) -> None:
         async def test(store: Store, other: Store) -> None:
-            bucket = await _fill(store)
+            bucket = await fill(store)
             racing = [asyncio.ensure_future(put(store, bucket, b"r%03d" % n, b"1")) for n in range(60)]
             await asyncio.wait(racing[:1])
             await other.pause("it is being moved")

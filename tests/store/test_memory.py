@@ -8,13 +8,14 @@ import pytest
 
 from anys3.store.interface import Store
 from anys3.store.memory import MemoryStore
+from tests.store.noting_suite import NotingSuite, run_again
 from tests.store.pausing_suite import Beside, PausingSuite, run_two
 from tests.store.suite import Suite, run
 
-__all__ = ["run", "run_two"]
+__all__ = ["run", "run_again", "run_two"]
 
 
-class TestMemory(Suite, PausingSuite):
+class TestMemory(Suite, PausingSuite, NotingSuite):
     """The contract, in memory."""
 
     @pytest.fixture

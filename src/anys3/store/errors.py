@@ -54,6 +54,10 @@ class PartChanged(StoreError):
     """A part was replaced between reading and completing; nothing was changed."""
 
 
+class NotesEnded(StoreError):
+    """The notes of changed keys have ended: nobody prolonged them in time, or others were begun."""
+
+
 class Corrupt(StoreError):
     """Stored bytes do not match their checksum. What they belong to is told by the first who knows it."""
 

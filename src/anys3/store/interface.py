@@ -14,7 +14,10 @@ or part from the commit that names it. What a commit un-names is freed by the en
 open are not disturbed. A content that no commit ever names is discarded by the engine.
 
 **A store can be paused**: then every change is refused, in every process, but what the object does that has
-paused it. So a store is moved, and what is half made is kept from being used (moving.py).
+paused it. So a store is moved, and what is half made is kept from being used (moving/).
+
+**A store can note what is changed in it**: the keys, each once, in the step that changes them. So who follows a store
+looks at what was changed, and not at everything, again. Nothing is noted, and nothing costs, while nobody follows.
 
 **Configuration is data.** Buckets and keys lie in the store; `generation()` rises with every change of them,
 made by this process or by any other, so that caches know when to look again. A change of configuration that
@@ -34,6 +37,7 @@ from anys3.store.mutations import Committed, Mutation
 
 Parts = list[Part]
 Entries = list[tuple[bytes, Entry]]
+Keys = list[tuple[int, bytes]]
 """Inside the classes below, `list` is the method."""
 
 
@@ -111,6 +115,16 @@ class ContentWriter(Protocol):
         """Forget the bytes. Idempotent; does nothing after a commit that has named the content, or may have."""
 
 
+class Notes(NamedTuple):
+    """The notes of changed keys that somebody has begun; `id` names them."""
+
+    id: str
+
+
+Noted = tuple[int, bytes]
+"""A key that was changed: the id of its bucket, and the key."""
+
+
 class Store(Protocol):
     """A store. Every method may be called at any time from the event loop."""
 
@@ -136,6 +150,30 @@ class Store(Protocol):
 
     async def resume(self, was: Pause) -> None:
         """End that pause, whoever began it. Raises PauseChanged."""
+
+    # notes of changed keys: no pause is in the way of these
+
+    async def begin_noting(self, lasts_s: float) -> Notes:
+        """Let the keys of every mutation be noted that is committed from the return on, in whichever process.
+
+        What is changed a thousand times is noted once. Notes end by themselves after `lasts_s`, by the engine's clock,
+        and when others begin: there are never two. They survive crashes. What was committed before may be noted, too.
+        """
+
+    async def keep_noting(self, notes: Notes, lasts_s: float) -> None:
+        """Let them end after `lasts_s` from now instead. Raises NotesEnded: they are never begun again."""
+
+    async def noted(self, notes: Notes, limit: int) -> Keys:
+        """Return `limit` of the keys, all if there are no more; the same until they are struck. Raises NotesEnded."""
+
+    async def strike_noted(self, notes: Notes, keys: Sequence[Noted]) -> None:
+        """Forget these notes: what changes a key from now on notes it again. Repeatable. Raises NotesEnded.
+
+        The changes that had noted them are seen by all reads that begin after the return.
+        """
+
+    async def end_noting(self, notes: Notes) -> None:
+        """End them, and forget what was noted. Idempotent."""
 
     # configuration: keys and buckets. All changes raise Paused, here and below.
 

@@ -110,6 +110,11 @@ class Mutation(NamedTuple):
     expect: tuple[Expectation, ...] = ()
 
 
+def keys_of(mutation: Mutation) -> list[bytes]:
+    """Return the keys that a mutation changes, in the order of its changes."""
+    return [change.upload.key if isinstance(change, PutUpload) else change.key for change in mutation.changes]
+
+
 class Committed(NamedTuple):
     """A durable mutation. Of two commits of one key the later has the higher sequence; none is given twice."""
 

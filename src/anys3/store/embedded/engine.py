@@ -25,7 +25,7 @@ from anys3.store.embedded.reading import OwnedSource
 from anys3.store.embedded.uploads import Uploads, naming
 from anys3.store.errors import Corrupt, StoreError
 from anys3.store.interface import Entries, Listing, Opened
-from anys3.store.mutations import Committed, Mutation, PutUpload
+from anys3.store.mutations import Committed, Mutation, keys_of
 from anys3.store.starting import Unsuitable
 
 
@@ -200,10 +200,7 @@ class EmbeddedStore(Uploads):
         try:
             committed: Committed = await self._committer.submit(changes.apply, mutation)
         except Corrupt as error:
-            touched = {
-                change.upload.key if isinstance(change, PutUpload) else change.key
-                for change in mutation.changes
-            }
+            touched = set(keys_of(mutation))
             raise error.about(mutation.bucket.name, touched.pop() if len(touched) == 1 else None) from None
         return committed
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ from anys3.store.embedded.format import pack_id
 from anys3.store.embedded.index import Index, translate
 from anys3.store.embedded.janitor import Janitor
 from anys3.store.embedded.rows import Rows
-from anys3.store.errors import NoSuchBucket, Pause
+from anys3.store.errors import NoSuchBucket, Pause, Unavailable
+from anys3.store.interface import Keys, Noted, Notes
 
 INLINE_MAX = 128 * 1024
 _IDS_A_BLOCK = 1024
+_NO_NOTES = "notes are not kept here yet"
 
 
 class OpenedStore:
@@ -141,6 +143,27 @@ class OpenedStore:
         await self._committer.submit(pausing.replace, (None, was))
         if self._committer.holder == was.holder:
             self._committer.holder = ""
+
+    # notes of changed keys
+
+    async def begin_noting(self, lasts_s: float) -> Notes:  # noqa: ARG002
+        """Raise Unavailable."""
+        raise Unavailable(_NO_NOTES)
+
+    async def keep_noting(self, notes: Notes, lasts_s: float) -> None:  # noqa: ARG002
+        """Raise Unavailable."""
+        raise Unavailable(_NO_NOTES)
+
+    async def noted(self, notes: Notes, limit: int) -> Keys:  # noqa: ARG002
+        """Raise Unavailable."""
+        raise Unavailable(_NO_NOTES)
+
+    async def strike_noted(self, notes: Notes, keys: Sequence[Noted]) -> None:  # noqa: ARG002
+        """Raise Unavailable."""
+        raise Unavailable(_NO_NOTES)
+
+    async def end_noting(self, notes: Notes) -> None:
+        """Do nothing."""
 
     # configuration: keys and buckets
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from anys3.model import AccessKey, Bucket, Entry, Upload
@@ -20,8 +20,19 @@ from anys3.store.errors import (
     PauseChanged,
     Paused,
 )
-from anys3.store.interface import Entries, Listing, Opened, OpenedPart, Parts, UploadListing
+from anys3.store.interface import (
+    Entries,
+    Keys,
+    Listing,
+    Noted,
+    Notes,
+    Opened,
+    OpenedPart,
+    Parts,
+    UploadListing,
+)
 from anys3.store.memory.contents import MemoryBytes, MemorySource, MemoryWriter, bytes_of
+from anys3.store.memory.noting import Noting
 from anys3.store.memory.spaces import Space, apply, check, holds
 from anys3.store.mutations import (
     Committed,
@@ -41,6 +52,7 @@ class _Kept:
     generation: int = 1
     last_id: int = 0
     pause: Pause | None = None
+    noting: Noting = field(default_factory=Noting)
 
 
 class MemoryStore:
@@ -93,6 +105,28 @@ class MemoryStore:
         pause = await self.paused()
         if (pause.holder if pause else "") != self._holder:
             raise Paused(pause)
+
+    # notes of changed keys
+
+    async def begin_noting(self, lasts_s: float) -> Notes:
+        """Let the keys of every mutation be noted; others' notes end."""
+        return self.kept.noting.begin(lasts_s)
+
+    async def keep_noting(self, notes: Notes, lasts_s: float) -> None:
+        """Let them end after `lasts_s` from now. Raises NotesEnded."""
+        self.kept.noting.keep(notes, lasts_s)
+
+    async def noted(self, notes: Notes, limit: int) -> Keys:
+        """Return the first `limit` keys. Raises NotesEnded."""
+        return self.kept.noting.first(notes, limit)
+
+    async def strike_noted(self, notes: Notes, keys: Sequence[Noted]) -> None:
+        """Forget these notes. Raises NotesEnded."""
+        self.kept.noting.strike(notes, keys)
+
+    async def end_noting(self, notes: Notes) -> None:
+        """End them."""
+        self.kept.noting.end(notes)
 
     # configuration: keys and buckets
 
@@ -221,6 +255,7 @@ class MemoryStore:
         self.kept.sequence += 1
         for change in mutation.changes:
             apply(space, change, self.kept.sequence)
+        self.kept.noting.note(mutation)
         return Committed(self.kept.sequence)
 
     # contents

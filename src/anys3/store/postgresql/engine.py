@@ -5,12 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 
 from anys3.model import AccessKey, Bucket, Entry, Upload
 from anys3.store import contents, interface
 from anys3.store.blobs import Blobs
 from anys3.store.errors import Corrupt, NoSuchUpload, Pause, StoreError, Unavailable
-from anys3.store.interface import Entries, Listing, Opened, OpenedPart, Parts, UploadListing
+from anys3.store.interface import (
+    Entries,
+    Keys,
+    Listing,
+    Noted,
+    Notes,
+    Opened,
+    OpenedPart,
+    Parts,
+    UploadListing,
+)
 from anys3.store.mutations import Committed, Mutation
 from anys3.store.postgresql import rows, schema
 from anys3.store.postgresql.address import Address
@@ -337,3 +348,27 @@ class PostgresqlStore:
             return entry, list(await self._sources.parts(reference.owner))
         finally:
             reading.end()
+
+    # notes of changed keys
+
+    async def begin_noting(self, lasts_s: float) -> Notes:  # noqa: ARG002
+        """Raise Unavailable."""
+        raise Unavailable(_NO_NOTES)
+
+    async def keep_noting(self, notes: Notes, lasts_s: float) -> None:  # noqa: ARG002
+        """Raise Unavailable."""
+        raise Unavailable(_NO_NOTES)
+
+    async def noted(self, notes: Notes, limit: int) -> Keys:  # noqa: ARG002
+        """Raise Unavailable."""
+        raise Unavailable(_NO_NOTES)
+
+    async def strike_noted(self, notes: Notes, keys: Sequence[Noted]) -> None:  # noqa: ARG002
+        """Raise Unavailable."""
+        raise Unavailable(_NO_NOTES)
+
+    async def end_noting(self, notes: Notes) -> None:
+        """Do nothing."""
+
+
+_NO_NOTES = "notes are not kept here yet"
