@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anys3.cli import main
 from anys3.server import credentials
-from anys3.server.config import load
-from anys3.server.options import Listen, WantedBucket, parse_listen
+from anys3.server.config import PLACES, load
+from anys3.server.options import OPTIONS, Listen, WantedBucket, parse_listen
 from anys3.server.refusals import Exit, Refusal
 from anys3.server.strictness import parse_annex, parse_profiles
 from anys3.spec import catalogue
@@ -105,6 +108,70 @@ def test_what_cannot_be_meant_is_refused_in_one_line_with_exit_code_2(
         load(flags, environment, toml(tmp_path, text))
     assert refused.value.exit_code == Exit.USAGE
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["ANYS3_DIR", "ANYS3_INDEX", "ANYS3_BLOBS", "ANYS3_CONFIG"])
+def test_a_variable_that_says_which_store_it_is_must_not_be_empty(name: str) -> None:
+    with pytest.raises(
+        Refusal, match=f"{name} is set, but empty: expected .*; give one, or unset {name}$"
+    ) as refused:
+        load({}, {name: ""})
+    assert refused.value.exit_code == Exit.USAGE
+
+
+def test_an_empty_variable_does_not_matter_where_a_flag_says_which_store_it_is(tmp_path: Path) -> None:
+    url = "postgresql://u@h/d"
+    empty = {"ANYS3_DIR": "", "ANYS3_INDEX": "", "ANYS3_BLOBS": "", "ANYS3_CONFIG": ""}
+    path = toml(tmp_path, "")
+    given = load({"dir": Path("d"), "index": url, "blobs": "file:b"}, empty, path)
+    assert (given.directory, given.index, given.blobs) == (Path("d"), url, "file:b")
+    assert load({"memory": True}, empty, path).location.is_in_memory
+
+
+def test_other_empty_variables_count_as_not_set() -> None:
+    others = {option.variable: "" for option in OPTIONS if option.name not in PLACES}
+    assert len(others) == len(OPTIONS) - 3
+    assert load({}, others) == replace(load({}, {}), allow_sigv2=False, explain_signatures=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["serve", ""],
+        ["serve", "--index", "", "--blobs", "file:b"],
+        ["serve", "--blobs", ""],
+        ["key", "list", "--index", ""],
+        ["bucket", "list", "--dir", ""],
+        ["scrub", ""],
+        ["backup", "data", ""],
+        ["doctor", ""],
+        ["doctor", "--blobs", ""],
+        ["store", "copy", "data", ""],
+        ["store", "copy", "data", "new", "--blobs", ""],
+        ["store", "resume", ""],
+    ],
+)
+def test_a_typed_place_must_not_be_empty(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == Exit.USAGE
+    assert re.search(r"expected .*, got ''$", capsys.readouterr().err.strip())
+
+
+@pytest.mark.parametrize("command", [["serve"], ["key", "list"], ["doctor"]])
+@pytest.mark.parametrize("name", ["ANYS3_DIR", "ANYS3_INDEX"])
+def test_every_command_refuses_an_empty_variable_and_makes_nothing(
+    tmp_path: Path,
+    command: list[str],
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, "")
+    assert main(command) == Exit.USAGE
+    assert capsys.readouterr().err.startswith(f"anys3: {name} is set, but empty")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_variable_of_ours_is_told_not_ignored(tmp_path: Path) -> None:

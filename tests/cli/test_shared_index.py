@@ -151,7 +151,7 @@ def large_files(blobs: Path) -> list[Path]:
 @pytest.mark.parametrize(
     ("arguments", "environment", "code", "words"),
     [
-        (["serve"], {"ANYS3_BLOBS": ""}, 2, "needs --blobs"),
+        (["serve"], {"ANYS3_BLOBS": ""}, 2, "ANYS3_BLOBS is set, but empty"),
         (["serve", "--durability", "relaxed"], {}, 2, "relaxed"),
         (["serve", "--index", "mysql://u:hunter2@h/d"], {}, 2, "expected postgresql://"),
         (["serve"], {"ANYS3_INDEX": "postgresql://u:hunter2@127.0.0.1:1/d"}, 14, "PostgreSQL 15"),

@@ -76,5 +76,7 @@ def test_no_password_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_engine_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["doctor", "--index", "mysql://somewhere/there"]) == USAGE
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["doctor", "--index", "mysql://somewhere/there"])
+    assert ended.value.code == USAGE
     assert "postgresql://" in capsys.readouterr().err

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import anys3
 from anys3.cli.check_arguments import add_check
+from anys3.cli.place_arguments import add_common, add_place, blobs, directory, index, place, typed
 from anys3.cli.store_arguments import add_store
 from anys3.server.options import OPTIONS, Option
 from anys3.server.refusals import MEANINGS
@@ -179,17 +179,17 @@ def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
     """Add one setting; without a default, so that what was not typed is absent."""
     absent: Any = argparse.SUPPRESS
     if option.name == "dir":
-        parser.add_argument("dir", nargs="?", type=Path, metavar="DIR", help=option.help)
+        parser.add_argument("dir", nargs="?", type=directory, metavar="DIR", help=option.help)
     elif option.name in {"sigv2", "explain_signatures"}:
         action = argparse.BooleanOptionalAction
         parser.add_argument(option.flag, action=action, default=absent, help=option.help)
     elif option.is_switch:
         parser.add_argument(option.flag, action="store_true", default=absent, help=option.help)
     else:
-        kind = _typed(option.parse)
+        kind = typed(option.parse)
         action_name = "append" if option.is_list and option.name != "buckets" else "store"
         if option.name == "buckets":
-            kind = _typed(lambda text: [option.parse(item) for item in text.split(",") if item.strip()])
+            kind = typed(lambda text: [option.parse(item) for item in text.split(",") if item.strip()])
         parser.add_argument(
             option.flag,
             action=action_name,
@@ -207,34 +207,6 @@ def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
             default=absent,
             help="the same as --annex none",
         )
-
-
-def _typed(parse: Callable[[str], object]) -> Callable[[str], object]:
-    """Make argparse show what `parse` expected, and not only that the value is invalid."""
-
-    def read(text: str) -> object:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return read
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--dir", type=Path, metavar="DIR", help="the server's directory (default: ANYS3_DIR, else ./data)"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON for machines on stdout")
-
-
-def _add_place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--index",
-        metavar="URL",
-        help="the database with the servers' index (default: ANYS3_INDEX, which others don't see, else DIR's own)",
-    )
-    _add_common(parser)
 
 
 def _add_key(commands: Any) -> None:
@@ -261,8 +233,8 @@ def _add_key(commands: Any) -> None:
     create.add_argument(
         "--create-buckets", action="store_true", help="may create buckets, and owns those that it creates"
     )
-    _add_place(create)
-    _add_place(_command(actions, "list", "list the keys, without secrets", "anys3 key list [OPTIONS]"))
+    add_place(create)
+    add_place(_command(actions, "list", "list the keys, without secrets", "anys3 key list [OPTIONS]"))
     for name, summary in (
         ("info", "show a key and its grants, without the secret"),
         ("delete", "delete a key; it is refused from then on"),
@@ -270,7 +242,7 @@ def _add_key(commands: Any) -> None:
     ):
         action = _command(actions, name, summary, f"anys3 key {name} NAME [OPTIONS]")
         action.add_argument("name", metavar="NAME", help="the key's name or access key id")
-        _add_place(action)
+        add_place(action)
 
 
 def _add_bucket(commands: Any) -> None:
@@ -278,7 +250,7 @@ def _add_bucket(commands: Any) -> None:
         commands, "bucket", "buckets and their settings", "anys3 bucket ACTION ...", BUCKET_EXAMPLES
     )
     actions = parser.add_subparsers(prog="anys3 bucket", dest="action", metavar="ACTION", required=True)
-    _add_place(_command(actions, "list", "list the buckets", "anys3 bucket list [OPTIONS]"))
+    add_place(_command(actions, "list", "list the buckets", "anys3 bucket list [OPTIONS]"))
     for name, summary in (
         ("create", "make a bucket that the root key owns"),
         ("info", "show a bucket, its settings and who may use it"),
@@ -295,7 +267,7 @@ def _add_bucket(commands: Any) -> None:
             action.add_argument("--off", action="store_true", help="only keys with a grant, from now on")
         elif name == "cors":
             _add_cors(action)
-        _add_place(action)
+        add_place(action)
 
 
 def _add_cors(parser: argparse.ArgumentParser) -> None:
@@ -321,8 +293,8 @@ def _add_scrub(commands: Any) -> None:
         "anys3 scrub [DIR] [OPTIONS]",
         SCRUB_EXAMPLES,
     )
-    parser.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="the store's directory")
-    _add_common(parser)
+    parser.add_argument("directory", nargs="?", type=directory, metavar="DIR", help="the store's directory")
+    add_common(parser)
 
 
 def _add_backup(commands: Any) -> None:
@@ -333,10 +305,10 @@ def _add_backup(commands: Any) -> None:
         "anys3 backup DIR DEST [OPTIONS]",
         BACKUP_EXAMPLES,
     )
-    parser.add_argument("directory", type=Path, metavar="DIR", help="the store's directory")
+    parser.add_argument("directory", type=directory, metavar="DIR", help="the store's directory")
     parser.add_argument(
         "destination",
-        type=Path,
+        type=directory,
         metavar="DEST",
         help="a new directory, or an earlier backup of the same store",
     )
@@ -364,11 +336,16 @@ def _add_doctor(commands: Any) -> None:
     parser.add_argument(
         "what",
         nargs="?",
+        type=place,
         metavar="DIR|URL",
         help="a store's directory (default: ANYS3_DIR, else ./data), or http://... or https://...",
     )
-    parser.add_argument("--index", metavar="URL", help="examine the database of an index (or ANYS3_INDEX)")
-    parser.add_argument("--blobs", metavar="URL", help="examine what keeps large contents (or ANYS3_BLOBS)")
+    parser.add_argument(
+        "--index", type=index, metavar="URL", help="examine the database of an index (or ANYS3_INDEX)"
+    )
+    parser.add_argument(
+        "--blobs", type=blobs, metavar="URL", help="examine what keeps large contents (or ANYS3_BLOBS)"
+    )
     parser.add_argument(
         "--tls-cert", type=Path, metavar="FILE", help="DIR: also examine this certificate chain, PEM"
     )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from anys3.cli import output
-from anys3.server.config import DEFAULT_DIRECTORY
+from anys3.server.config import DEFAULT_DIRECTORY, place_in
 from anys3.server.findings import LEVELS, Finding, as_json
 from anys3.server.locations import refusing, require_store
 from anys3.server.refusals import Exit, Refusal
@@ -24,7 +24,8 @@ TIMEOUT_S = 10.0
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Examine, and return 0, or 13 if a finding is a warning or a problem. Raises Refusal."""
     location = _location(arguments, environment)
-    what: str = arguments.what or environment.get("ANYS3_DIR") or DEFAULT_DIRECTORY
+    directory = "" if arguments.what or location.is_remote else place_in(environment, "dir")
+    what: str = arguments.what or directory or DEFAULT_DIRECTORY
     is_endpoint = "://" in what
     if is_endpoint:
         looked_at = [_of_url(what, arguments, environment)]
@@ -53,8 +54,8 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
 def _location(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Location:
     """Return the engines: --index and --blobs, else ANYS3_INDEX and ANYS3_BLOBS unless something else was named."""
     is_named = bool(arguments.what or arguments.index or arguments.blobs)
-    index = arguments.index or ("" if is_named else environment.get("ANYS3_INDEX", ""))
-    blobs = arguments.blobs or ("" if is_named else environment.get("ANYS3_BLOBS", ""))
+    index = arguments.index or ("" if is_named else place_in(environment, "index"))
+    blobs = arguments.blobs or ("" if is_named else place_in(environment, "blobs"))
     try:
         return Location(index=index and check_index(index), blobs=blobs and check_blobs(blobs))
     except ValueError as error:

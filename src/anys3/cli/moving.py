@@ -47,8 +47,6 @@ _AGAIN = "Run the same command again: it goes on where it was."
 def _location(text: str, blobs: str | None, flag: str) -> Location:
     """Return what was typed as a store. Raises Refusal."""
     try:
-        if blobs:
-            opening.check_blobs(blobs)
         if not opening.is_index(text):
             directory = Path(text)
             return Location(directory, blobs=blobs or opening.blobs_of(directory))

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from anys3.server.config import DEFAULT_DIRECTORY
+from anys3.server.config import DEFAULT_DIRECTORY, place_in
 from anys3.server.locations import open_existing, refusing
 from anys3.server.refusals import Exit, Refusal
 from anys3.store.interface import Store
@@ -24,23 +24,22 @@ class Place(NamedTuple):
 
 def place_of(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Place:
     """Return the store's place: --index, else ANYS3_INDEX, else the directory. Raises Refusal."""
-    given = arguments.index or environment.get("ANYS3_INDEX") or ""
-    if not given:
+    index: str = arguments.index or place_in(environment, "index")
+    if not index:
         directory = directory_of(arguments, environment)
         return Place(Location(directory), directory)
     try:
-        index = check_index(given)
+        check_index(index)
     except ValueError as error:
-        source = "--index" if arguments.index else "ANYS3_INDEX"
-        raise Refusal(Exit.USAGE, f"{source}: {error}") from None
-    named = arguments.dir or environment.get("ANYS3_DIR")
+        raise Refusal(Exit.USAGE, f"ANYS3_INDEX: {error}") from None
+    named = arguments.dir or place_in(environment, "dir")
     return Place(Location(index=index), Path(named) if named else None)
 
 
 def directory_of(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Path:
-    """Return the server's directory: --dir, else ANYS3_DIR, else ./data."""
+    """Return the server's directory: --dir, else ANYS3_DIR, else ./data. Raises Refusal."""
     given: Path | None = arguments.dir
-    return given or Path(environment.get("ANYS3_DIR") or DEFAULT_DIRECTORY)
+    return given or Path(place_in(environment, "dir") or DEFAULT_DIRECTORY)
 
 
 def with_store(location: Location, command: Callable[[Store], Awaitable[int]]) -> int:

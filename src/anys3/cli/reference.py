@@ -24,6 +24,8 @@ SETTINGS = """\
 
 A flag wins over the environment, and that over `anys3.toml` in the current directory (or `--config FILE`,
 `ANYS3_CONFIG`). Switches are `true` or `false` there; lists are separated by commas, in TOML arrays.
+An empty variable counts as not set; but one that says which store it is, `ANYS3_DIR`, `ANYS3_INDEX`, `ANYS3_BLOBS` or
+`ANYS3_CONFIG`, is refused then.
 
 | flag | variable | in anys3.toml |
 |---|---|---|

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from anys3.cli.place_arguments import blobs, place
+
 COPY_EXAMPLES = """\
 examples:
   anys3 store copy data /mnt/new --follow       to another disk, while `anys3 serve data` goes on
@@ -55,12 +57,15 @@ def add_store(commands: Any, command: Callable[..., argparse.ArgumentParser]) ->
         "anys3 store copy FROM TO [--follow] [--blobs URL] [--from-blobs URL] [OPTIONS]",
         COPY_EXAMPLES,
     )
-    copy.add_argument("source", metavar="FROM", help=f"the store: {_FORM}")
-    copy.add_argument("target", metavar="TO", help=f"the new one: {_FORM}")
+    copy.add_argument("source", type=place, metavar="FROM", help=f"the store: {_FORM}")
+    copy.add_argument("target", type=place, metavar="TO", help=f"the new one: {_FORM}")
     copy.add_argument("--follow", action="store_true", help="until TO has all of it, then FROM is read-only")
-    copy.add_argument("--blobs", metavar="URL", help=f"where TO keeps large contents: {_BLOBS}")
+    copy.add_argument("--blobs", type=blobs, metavar="URL", help=f"where TO keeps large contents: {_BLOBS}")
     copy.add_argument(
-        "--from-blobs", metavar="URL", help="where FROM keeps them (default: where its directory says)"
+        "--from-blobs",
+        type=blobs,
+        metavar="URL",
+        help="where FROM keeps them (default: where its directory says)",
     )
     resume = command(
         actions,
@@ -69,6 +74,6 @@ def add_store(commands: Any, command: Callable[..., argparse.ArgumentParser]) ->
         "anys3 store resume STORE [OPTIONS]",
         RESUME_EXAMPLES,
     )
-    resume.add_argument("store", metavar="STORE", help=_FORM)
+    resume.add_argument("store", type=place, metavar="STORE", help=_FORM)
     for action in (copy, resume):
         action.add_argument("--json", action="store_true", help="print JSON for machines on stdout")

@@ -14,7 +14,7 @@ from typing import Any
 from anys3.server.credentials import KeyPair, check_root_key
 from anys3.server.options import DEFAULT_LISTEN, OPTIONS, Listen, Option, WantedBucket, default_workers
 from anys3.server.refusals import Exit, Refusal
-from anys3.store.opening import Location
+from anys3.store.opening import BLOBS_FORM, INDEX_FORM, Location
 from anys3.store.starting import Unsuitable
 
 DEFAULT_DIRECTORY = "data"
@@ -74,6 +74,8 @@ ROOT_KEY_VARIABLES = (
     ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"),
 )
 """Where a root key may be given, the first pair that is set wins."""
+PLACES = {"dir": "a directory", "index": INDEX_FORM, "blobs": BLOBS_FORM, "config": "a file"}
+"""The settings that decide which store it is, and what each looks like."""
 
 
 def load(
@@ -84,14 +86,30 @@ def load(
     `flags` are parsed values by option name; absent ones are missing. Raises Refusal (exit code 2, or 7
     for a root key that can't be accepted).
     """
-    if config_file is None and environment.get("ANYS3_CONFIG"):
-        config_file = Path(environment["ANYS3_CONFIG"])
+    if config_file is None and (path := place_in(environment, "config")):
+        config_file = Path(path)
     from_file = _read_file(config_file)
-    from_environment = _read_environment(environment)
+    from_environment = _read_environment(environment, flags)
     values = {**from_file, **from_environment, **flags}
     warnings = _unknown_variables(environment)
     _choose_place(values, flags)
     return _settings(values, _root_key(environment), warnings)
+
+
+def place_in(environment: Mapping[str, str], name: str) -> str:
+    """Return what the environment says of one of `PLACES`; "" if it says nothing.
+
+    A variable that is set but empty is refused, where other settings count as not set then: nobody means the
+    store in ./data by ANYS3_INDEX="$DATABASE". Raises Refusal.
+    """
+    variable = f"ANYS3_{name.upper()}"
+    text = environment.get(variable)
+    if text == "":
+        raise Refusal(
+            Exit.USAGE,
+            f"{variable} is set, but empty: expected {PLACES[name]}; give one, or unset {variable}",
+        )
+    return text or ""
 
 
 def _choose_place(values: dict[str, Any], flags: Mapping[str, object]) -> None:
@@ -178,10 +196,13 @@ def _toml_text(option: Option, value: object, where: str) -> list[str]:
     raise Refusal(Exit.USAGE, f"{where}: expected {option.expected}, got {value!r}")
 
 
-def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+def _read_environment(environment: Mapping[str, str], flags: Mapping[str, object]) -> dict[str, Any]:
     values = {}
     for option in OPTIONS:
         text = environment.get(option.variable)
+        if option.name in PLACES:
+            is_overruled = option.name in flags or flags.get("memory")
+            text = None if is_overruled else place_in(environment, option.name) or None
         if text is None or (text == "" and not option.is_switch):
             continue
         texts = [item for item in text.split(",") if item.strip()] if option.is_list else [text]

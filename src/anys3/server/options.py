@@ -87,6 +87,20 @@ class Option:
         return "ANYS3_" + self.name.upper()
 
 
+def parse_place(text: str) -> str:
+    """Return the name of a directory, or a URL. An empty one is a script's variable that is not set."""
+    if not text:
+        raise ValueError(f"expected the name of a directory, or a URL, got {text!r}")
+    return text
+
+
+def parse_directory(text: str) -> Path:
+    """Return a directory. Path("") would be the current one."""
+    if not text:
+        raise ValueError(f"expected the name of a directory, got {text!r}")
+    return Path(text)
+
+
 def parse_listen(text: str) -> Listen:
     """Return where to listen, from `HOST:PORT`, `HOST`, `PORT`, `:PORT` or `[v6]:PORT`.
 
@@ -162,7 +176,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "dir",
         "the store's directory, made if it is missing (default: ./data)",
-        Path,
+        parse_directory,
         "DIR",
         field="directory",
     ),
