@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from anys3.store.errors import Corrupt, ExpectationFailed, StoreError, Unavailab
 from anys3.store.files import open_blobs
 from anys3.store.interface import ContentWriter
 from anys3.store.mutations import PutEntry, Unchanged
-from anys3.store.postgresql import PostgresqlStore, open_store, schema
+from anys3.store.postgresql import PostgresqlStore, open_store
 from anys3.store.postgresql.connections import RETRY_S, STATEMENT_S, Unknown
 from anys3.store.starting import NewerFormat, NotAStore
 from tests.engines import postgresql as engine
@@ -308,35 +307,3 @@ def test_a_write_that_no_standby_has_is_neither_acknowledged_nor_seen(tmp_path: 
 
     with Postgresql(tmp_path / "server", replicas=1, is_durable=False) as server:
         asyncio.run(test(server))
-
-
-def test_a_store_of_the_first_format_is_brought_to_this_one_with_what_it_holds(
-    postgresql: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dsn = postgresql.new_database()
-    content_of_1 = (
-        "INSERT INTO anys3.bucket VALUES (nextval('anys3.ids'), 'photos', 5, 'me', true, NULL, NULL);"
-        "INSERT INTO anys3.object SELECT id, 'k', 0, nextval('anys3.sequences'), 3, 7, 'e', '', 0, '<x/>', NULL,"
-        f" NULL, 0, NULL, 1, {zlib.crc32(b'abc')}, NULL, NULL, 'abc' FROM anys3.bucket"
-    )
-
-    async def prepare() -> None:
-        connection = await asyncpg.connect(dsn)
-        await schema.prepare(connection, "anys3")
-        await connection.close()
-
-    async def test() -> None:
-        async with opened(dsn, tmp_path, 2) as (one, two):
-            bucket = await one.bucket("photos")
-            assert bucket is not None
-            assert await get(two, bucket, b"k") == b"abc"
-            await put(two, bucket, b"k", pattern(LARGE))
-            assert await get(one, bucket, b"k") == pattern(LARGE)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(schema, "FORMAT", 1)
-        asyncio.run(prepare())
-    postgresql.psql(content_of_1, dsn)
-    assert postgresql.psql("SELECT format FROM anys3.store", dsn) == "1"
-    asyncio.run(test())
-    assert postgresql.psql("SELECT format FROM anys3.store", dsn) == str(schema.FORMAT)

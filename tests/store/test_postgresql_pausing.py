@@ -1,4 +1,4 @@
-"""A pause on PostgreSQL waits for what is being committed, and for nothing else; older schemas learn of it."""
+"""A pause on PostgreSQL waits for what is being committed, and for nothing else."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import asyncpg
 import pytest
 
 from anys3.store.files import open_blobs
-from anys3.store.postgresql import open_store, schema
+from anys3.store.postgresql import open_store
 from anys3.store.postgresql.engine import PostgresqlStore
 from tests.engines.postgresql import Database
-from tests.store.suite import get, new_bucket, put
+from tests.store.suite import new_bucket, put
 
 Test = Callable[[PostgresqlStore, Any], Awaitable[None]]
 
@@ -78,26 +78,3 @@ def test_a_mutation_that_waits_for_a_pause_is_refused_by_it(run: Callable[[Test]
         assert await store.bucket("another") is None
 
     run(test)
-
-
-def test_a_store_of_format_1_can_be_paused(
-    postgresql: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def test() -> None:
-        dsn = postgresql.new_database()
-        connection = await asyncpg.connect(dsn)
-        monkeypatch.setattr(schema, "FORMAT", 1)
-        await schema.prepare(connection, "anys3")
-        monkeypatch.undo()
-        await connection.close()
-        store = await open_store(dsn, open_blobs(f"file:{tmp_path}/blobs"))
-        try:
-            bucket = await new_bucket(store)
-            await put(store, bucket, b"k", b"1")
-            pause = await store.pause("it is being moved", lasts_s=100)
-            await store.resume(pause)
-            assert await get(store, bucket, b"k") == b"1"
-        finally:
-            await store.close()
-
-    asyncio.run(test())

@@ -7,6 +7,18 @@ CREATE SEQUENCE {schema}.sequences;
 CREATE SEQUENCE {schema}.ids;
 CREATE SEQUENCE {schema}.ticks;
 
+-- One row, the store itself: a migration locks it, and so does what changes the configuration. '' as holder is no pause;
+-- one without `pause_ends_ms` does not end by itself.
+CREATE TABLE {schema}.store (
+    id integer PRIMARY KEY,
+    store_id text NOT NULL,
+    format integer NOT NULL,
+    generation bigint NOT NULL DEFAULT 1,
+    pause_reason text NOT NULL DEFAULT '',
+    pause_holder text NOT NULL DEFAULT '',
+    pause_ends_ms bigint
+);
+
 CREATE TABLE {schema}.access_key (
     access_key_id text PRIMARY KEY,
     secret_access_key text NOT NULL,
@@ -98,6 +110,13 @@ CREATE TABLE {schema}.process (
     is_silent boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 20, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
 
+-- Changes of keys and buckets that are under way. While there is one, no process believes in what it has read of them
+-- before; so nobody shows what is no more after another has shown what is new.
+CREATE TABLE {schema}.change (
+    id text PRIMARY KEY,
+    process bigint NOT NULL
+);
+
 -- Names of blobs that a process may be writing. The commit that names a blob takes its row away.
 CREATE TABLE {schema}.pending (
     blob text PRIMARY KEY,
@@ -107,12 +126,15 @@ CREATE TABLE {schema}.pending (
 CREATE INDEX pending_process ON {schema}.pending (process);
 
 -- What is to be removed: a blob, or the parts of `owner`, once nobody reads what was read before `tick`; `janitor` is
--- the process that does it.
+-- the process that does it. It may be kept for a while after `freed_at` (`keep=` in the index's URL), so that a database
+-- that is restored to a moment within that while finds its blobs.
 CREATE TABLE {schema}.freed (
     id bigint PRIMARY KEY,
     blob text,
     owner bigint,
     tick bigint,
-    janitor bigint
+    janitor bigint,
+    freed_at timestamptz NOT NULL DEFAULT now()
 ) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX freed_due ON {schema}.freed (freed_at);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -14,7 +15,14 @@ from anys3.store.errors import Unavailable
 from anys3.store.postgresql.connections import Pool, judge
 from anys3.store.starting import NewerFormat, NotAStore
 
-FORMAT = 4
+
+def _script(name: str) -> str:
+    return (resources.files(__package__) / name).read_text("utf-8")
+
+
+MIGRATIONS = (_script("1.sql"),)
+"""What brings a store from each format to the next one; {schema} stands for the schema's name."""
+FORMAT = len(MIGRATIONS)
 _ATTEMPTS = 20
 _ARRIVING = 100
 _PAUSE_S = 0.1
@@ -29,20 +37,21 @@ _MEANWHILE = (
 )
 
 
-async def prepare(connection: Any, schema: str) -> str:
-    """Make the schema, or bring it to this format, unless that was done; return the store's id.
+async def prepare(connection: Any, schema: str, migrations: Sequence[str] = MIGRATIONS) -> str:
+    """Make the schema, or bring it to the last format, unless that was done; return the store's id.
 
     Any number of processes may do so at once. Raises NewerFormat, NotAStore, Unavailable.
     """
     for _ in range(_ATTEMPTS):
         try:
             found = await _look(connection, schema)
-            if found is None or found[0] < FORMAT:
+            if found is None or found[0] < len(migrations):
                 async with connection.transaction():
-                    await _migrate(connection, schema)
+                    await _migrate(connection, schema, migrations, is_new=found is None)
                 continue
-            if found[0] > FORMAT:
-                raise NewerFormat(f"the schema {schema!r} has format {found[0]}; this version knows {FORMAT}")
+            if found[0] > len(migrations):
+                known = len(migrations)
+                raise NewerFormat(f"the schema {schema!r} has format {found[0]}; this version knows {known}")
             return found[1]
         except _MEANWHILE:
             await asyncio.sleep(_PAUSE_S)
@@ -79,24 +88,18 @@ async def _look(connection: Any, schema: str) -> tuple[int, str] | None:
     return None
 
 
-async def _migrate(connection: Any, schema: str) -> None:
-    await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    await connection.execute(
-        f"CREATE TABLE IF NOT EXISTS {schema}.store (id integer PRIMARY KEY, store_id text NOT NULL,"
-        " format integer NOT NULL, generation bigint NOT NULL)"
-    )
-    await connection.execute(
-        f"INSERT INTO {schema}.store VALUES (1, $1, 0, 1) ON CONFLICT (id) DO NOTHING",
-        secrets.token_hex(8),
-    )
-    format_ = await connection.fetchval(f"SELECT format FROM {schema}.store FOR UPDATE")
-    if format_ >= FORMAT:
+async def _migrate(connection: Any, schema: str, migrations: Sequence[str], *, is_new: bool) -> None:
+    # Of those that do the same at this moment one makes the tables, or has the lock; the others look again.
+    format_ = 0 if is_new else await connection.fetchval(f"SELECT format FROM {schema}.store FOR UPDATE")
+    if format_ >= len(migrations):
         return
-    for number in range(format_ + 1, FORMAT + 1):
-        await connection.execute(_script(f"{number}.sql", schema))
-    await connection.execute(_script("functions.sql", schema))
-    await connection.execute(f"UPDATE {schema}.store SET format = {FORMAT}")
-
-
-def _script(name: str, schema: str) -> str:
-    return (resources.files(__package__) / name).read_text("utf-8").replace("{schema}", schema)
+    await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    for script in (*migrations[format_:], _script("functions.sql")):
+        await connection.execute(script.replace("{schema}", schema))
+    if is_new:
+        values = (secrets.token_hex(8), len(migrations))
+        await connection.execute(
+            f"INSERT INTO {schema}.store (id, store_id, format) VALUES (1, $1, $2)", *values
+        )
+    else:
+        await connection.execute(f"UPDATE {schema}.store SET format = $1", len(migrations))
