@@ -5,8 +5,9 @@
 -- upload, 4 a part was changed, 5 the blob's name was given up, 6 there is no content to keep, 8 the store is paused.
 -- The bucket's row is locked against its deletion, then the key's. The sequence is drawn while the key is locked.
 
--- Whether others than this holder have paused the store. To be asked by a statement of its own, after the bucket's row
--- or the store's was locked (see pausing.py): so it is no STABLE function, and sees what was committed until then.
+-- Whether others than this holder have paused the store. To be asked after the store's row was locked, or a bucket's (see
+-- pausing.py), by a statement of its own: so neither this function nor `enter` is STABLE, and each of their statements
+-- sees what was committed until it began.
 CREATE OR REPLACE FUNCTION {schema}.is_paused(p_holder text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     holder text;
@@ -14,6 +15,22 @@ BEGIN
     SELECT CASE WHEN s.pause_ends_ms <= extract(epoch FROM clock_timestamp()) * 1000 THEN '' ELSE s.pause_holder END
         INTO holder FROM {schema}.store s;
     RETURN holder <> p_holder;
+END $$;
+
+-- Begins each mutation: locks the bucket's row against its deletion, and then reads the store's, by a statement that
+-- begins when the lock is there: is_paused says why. Outcomes: 0 go on, 1 no such bucket, 8 the store is paused.
+CREATE OR REPLACE FUNCTION {schema}.enter(p_bucket bigint, p_key bytea, p_holder text) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    holder text;
+BEGIN
+    PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RETURN 1;
+    END IF;
+    SELECT CASE WHEN s.pause_ends_ms <= extract(epoch FROM clock_timestamp()) * 1000 THEN '' ELSE s.pause_holder END
+        INTO holder FROM {schema}.store s;
+    RETURN CASE WHEN holder <> p_holder THEN 8 ELSE 0 END;
 END $$;
 
 -- Puts one pause in the place of another, each known by its holder ('' is none). The store's row is locked, so no bucket
@@ -55,13 +72,8 @@ DECLARE
     is_there boolean;
     is_done boolean := false;
 BEGIN
-    PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
-    IF NOT FOUND THEN
-        outcome := 1;
-        RETURN;
-    END IF;
-    IF {schema}.is_paused(p_holder) THEN
-        outcome := 8;
+    outcome := {schema}.enter(p_bucket, p_key, p_holder);
+    IF outcome > 0 THEN
         RETURN;
     END IF;
     IF p_blob IS NOT NULL THEN
@@ -139,13 +151,8 @@ DECLARE
     is_there boolean;
     is_locked boolean := false;
 BEGIN
-    PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
-    IF NOT FOUND THEN
-        outcome := 1;
-        RETURN;
-    END IF;
-    IF {schema}.is_paused(p_holder) THEN
-        outcome := 8;
+    outcome := {schema}.enter(p_bucket, p_key, p_holder);
+    IF outcome > 0 THEN
         RETURN;
     END IF;
     WHILE NOT is_locked LOOP
@@ -194,13 +201,8 @@ CREATE OR REPLACE FUNCTION {schema}.object_lock(
 ) LANGUAGE plpgsql AS $$
 BEGIN
     committed := 0;
-    PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
-    IF NOT FOUND THEN
-        outcome := 1;
-        RETURN;
-    END IF;
-    IF {schema}.is_paused(p_holder) THEN
-        outcome := 8;
+    outcome := {schema}.enter(p_bucket, p_key, p_holder);
+    IF outcome > 0 THEN
         RETURN;
     END IF;
     outcome := 2;
@@ -226,13 +228,8 @@ CREATE OR REPLACE FUNCTION {schema}.upload_put(
 DECLARE
     replaced bigint;
 BEGIN
-    PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
-    IF NOT FOUND THEN
-        outcome := 1;
-        RETURN;
-    END IF;
-    IF {schema}.is_paused(p_holder) THEN
-        outcome := 8;
+    outcome := {schema}.enter(p_bucket, p_key, p_holder);
+    IF outcome > 0 THEN
         RETURN;
     END IF;
     DELETE FROM {schema}.upload WHERE bucket = p_bucket AND key = p_key AND upload_id = p_upload_id
@@ -261,13 +258,8 @@ DECLARE
     replaced text;
     is_done boolean := false;
 BEGIN
-    PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
-    IF NOT FOUND THEN
-        outcome := 1;
-        RETURN;
-    END IF;
-    IF {schema}.is_paused(p_holder) THEN
-        outcome := 8;
+    outcome := {schema}.enter(p_bucket, p_key, p_holder);
+    IF outcome > 0 THEN
         RETURN;
     END IF;
     SELECT u.owner INTO p_owner FROM {schema}.upload u
@@ -324,13 +316,8 @@ DECLARE
     count_there bigint;
     published record;
 BEGIN
-    PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
-    IF NOT FOUND THEN
-        outcome := 1;
-        RETURN;
-    END IF;
-    IF {schema}.is_paused(p_holder) THEN
-        outcome := 8;
+    outcome := {schema}.enter(p_bucket, p_key, p_holder);
+    IF outcome > 0 THEN
         RETURN;
     END IF;
     SELECT u.owner INTO p_owner FROM {schema}.upload u
@@ -374,13 +361,8 @@ CREATE OR REPLACE FUNCTION {schema}.upload_abort(
 DECLARE
     p_owner bigint;
 BEGIN
-    PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
-    IF NOT FOUND THEN
-        outcome := 1;
-        RETURN;
-    END IF;
-    IF {schema}.is_paused(p_holder) THEN
-        outcome := 8;
+    outcome := {schema}.enter(p_bucket, p_key, p_holder);
+    IF outcome > 0 THEN
         RETURN;
     END IF;
     DELETE FROM {schema}.upload WHERE bucket = p_bucket AND key = p_key AND upload_id = p_upload_id
