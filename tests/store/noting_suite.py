@@ -16,7 +16,7 @@ from anys3.model import Bucket
 from anys3.store.errors import ExpectationFailed, NotesEnded
 from anys3.store.interface import Noted, Notes, Store
 from anys3.store.mutations import AbortUpload, Absent, DeleteEntry, PutEntry, PutUpload
-from tests.store.pausing_suite import CHANGES, Beside, RunTwo, fill
+from tests.store.pausing_suite import CHANGES, RunTwo, fill
 from tests.store.suite import StoreTest, change, entry, new_bucket, put, upload
 
 RunAgain = Callable[[StoreTest, StoreTest], None]
@@ -31,26 +31,17 @@ CALLS: dict[str, Call] = {
 }
 
 
-@pytest.fixture
-def run_again(store_factory: Callable[[], Store], beside: Beside) -> RunAgain:
-    """Return a function that runs two coroutines on one store, opened anew for the second."""
+def run_again_on(open_first: Callable[[], Store], open_again: Callable[[], Store]) -> RunAgain:
+    """Return what runs two coroutines on what these open, one after the other."""
 
     def run_twice(first: StoreTest, second: StoreTest) -> None:
         async def body() -> None:
-            store = store_factory()
-            try:
-                other = beside(store)
+            for open_store, test in ((open_first, first), (open_again, second)):
+                store = open_store()
                 try:
-                    await first(other)
+                    await test(store)
                 finally:
-                    await other.close()
-                again = beside(store)
-                try:
-                    await second(again)
-                finally:
-                    await again.close()
-            finally:
-                await store.close()
+                    await store.close()
 
         asyncio.run(body())
 

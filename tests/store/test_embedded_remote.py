@@ -25,6 +25,7 @@ from anys3.store.mutations import AbortUpload, DeleteEntry, PutPart, PutUpload
 from anys3.store.opening import Location, open_worker, take
 from anys3.store.starting import Unreachable, Unsuitable
 from anys3.store.upkeep import backup, scrub
+from tests.store.noting_suite import NotingSuite, RunAgain, run_again_on
 from tests.store.pausing_suite import Beside, PausingSuite, run_two
 from tests.store.suite import (
     Suite,
@@ -46,13 +47,18 @@ LARGE = 600_000
 PATIENCE_S = 60.0
 
 
-class TestEmbeddedRemote(Suite, PausingSuite):
+class TestEmbeddedRemote(Suite, PausingSuite, NotingSuite):
     """The contract, with blobs in a shared directory."""
 
     @pytest.fixture
     def store_factory(self, tmp_path: Path) -> Callable[[], Store]:
         """Return a function that makes an empty store."""
         return lambda: opened(tmp_path)
+
+    @pytest.fixture
+    def run_again(self, store_factory: Callable[[], Store]) -> RunAgain:
+        """Return a function that runs two coroutines on one store, opened anew for the second."""
+        return run_again_on(store_factory, store_factory)
 
     @pytest.fixture
     def beside(self) -> Beside:

@@ -6,6 +6,7 @@ import asyncio
 import struct
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from anys3.model import AccessKey
@@ -67,6 +68,25 @@ def test_a_store_of_format_1_is_read_and_written(tmp_path: Path) -> None:
     keys, bodies, uploads, counters = asyncio.run(use())
     assert (keys, bodies, uploads) == ([b"a", LONG, b"new", b"z"], [b"1", b"22", b"new", b""], 1)
     assert (counters.format, counters.oldest) == (2, 1)
+    assert scrub(path).is_clean
+
+
+def test_keys_are_noted_in_a_store_that_had_no_room_for_notes(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+
+    async def use() -> list[tuple[int, bytes]]:
+        store = open_store(path)
+        bucket = await new_bucket(store, "new")
+        notes = await store.begin_noting(1000)
+        await store.commit(Mutation(bucket, (PutEntry(LONG, entry(1), b"1"),)))
+        noted = await store.noted(notes, 10)
+        await store.close()
+        return [(one - bucket.id, key) for one, key in noted]
+
+    asyncio.run(open_store(path).close())
+    with lmdb.open(str(path / "index"), max_dbs=16) as env, env.begin(write=True) as txn:
+        txn.drop(env.open_db(b"noted", txn=txn), delete=True)
+    assert asyncio.run(use()) == [(0, LONG)]
     assert scrub(path).is_clean
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from anys3.model import Bucket, Entry
 from anys3.store.embedded import format as records
-from anys3.store.embedded import pausing, strides
+from anys3.store.embedded import noting, pausing, strides
 from anys3.store.embedded.blobs import Written
 from anys3.store.embedded.format import INLINE, MANIFEST, PARTS, Counters, Reference, pack_id
 from anys3.store.embedded.index import Index
 from anys3.store.errors import ExpectationFailed, NoSuchBucket, NoSuchUpload, PartChanged, Paused
+from anys3.store.interface import Notes
 from anys3.store.mutations import (
     AbortUpload,
     Absent,
@@ -30,6 +31,7 @@ from anys3.store.mutations import (
     PutPart,
     PutUpload,
     Unchanged,
+    keys_of,
 )
 
 
@@ -48,8 +50,10 @@ class Batch:
         "index",
         "inline_bytes",
         "is_applying",
+        "knows_notes",
         "next_id",
         "next_inline",
+        "notes",
         "sequence",
         "txn",
         "written",
@@ -74,6 +78,9 @@ class Batch:
         self.inline_bytes = 0
         self.is_applying = False
         """Whether a mutation has begun to write: what it raises then must undo the whole batch."""
+        self.notes: Notes | None = None
+        self.knows_notes = False
+        """Whether `notes` are those in force: see noting.py."""
         self._bucket_ids: set[int] = set()
         self._freed_rows = 0
 
@@ -191,9 +198,12 @@ def apply(batch: Batch, mutation: Mutation) -> Committed:
         _expect(batch, bucket, expectation)
     for change in mutation.changes:
         _check(batch, bucket, change)
+    is_noting = noting.is_on(batch)
     batch.is_applying = True
     for change in mutation.changes:
         _APPLY[type(change)](batch, bucket, change)
+    if is_noting:
+        noting.note(batch, bucket.id, keys_of(mutation))
     batch.is_applying = False
     batch.sequence += 1
     return Committed(batch.sequence)

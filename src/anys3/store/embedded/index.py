@@ -1,6 +1,7 @@
 """The index: one LMDB environment that all processes of a store share.
 
-    meta      b"counters" -> format, last sequence, generation, next id, next inline id; b"pause" -> see pausing.py
+    meta      b"counters" -> format, last sequence, generation, next id, next inline id; b"pause" -> see pausing.py,
+              b"noting" -> see noting.py
     buckets   name -> bucket, JSON          names     bucket id -> name
     keys      access key id -> key, JSON
     entries   ordered key (strides.py) -> entry
@@ -10,6 +11,7 @@
     uploads   ordered key + upload id -> upload
     parts     upload row id + part number -> part
     freed     sequence + number -> a content to be removed: the outbox (janitor.py)
+    noted     keys that were changed since somebody asked (noting.py)
 
 Each row but the inline contents, whose CRC32 stands in the row that names them, is sealed: see rows.py.
 
@@ -90,6 +92,8 @@ class Index:
             self._counters = Rows("meta", self.meta)
             self.others = Rows("meta", self.meta)
             """The rows of `meta` beside the counters, which format 1 has without a checksum."""
+            self.noted = Rows("noted", self._open_table("noted", is_new=True))
+            """Made where it is missing: older stores have none, and what it holds is of no use for long."""
             self._begin_counting()
         except BaseException as error:
             self.env.close()

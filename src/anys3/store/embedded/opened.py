@@ -15,7 +15,7 @@ import lmdb
 
 from anys3.model import AccessKey, Bucket
 from anys3.store.blobs import Blobs
-from anys3.store.embedded import blobs, configuration, pausing, recovery, remote
+from anys3.store.embedded import blobs, configuration, noting, pausing, recovery, remote
 from anys3.store.embedded.changes import Batch
 from anys3.store.embedded.checkpoints import Checkpointer
 from anys3.store.embedded.committer import Committer
@@ -24,12 +24,11 @@ from anys3.store.embedded.format import pack_id
 from anys3.store.embedded.index import Index, translate
 from anys3.store.embedded.janitor import Janitor
 from anys3.store.embedded.rows import Rows
-from anys3.store.errors import NoSuchBucket, Pause, Unavailable
+from anys3.store.errors import NoSuchBucket, Pause
 from anys3.store.interface import Keys, Noted, Notes
 
 INLINE_MAX = 128 * 1024
 _IDS_A_BLOCK = 1024
-_NO_NOTES = "notes are not kept here yet"
 
 
 class OpenedStore:
@@ -146,24 +145,28 @@ class OpenedStore:
 
     # notes of changed keys
 
-    async def begin_noting(self, lasts_s: float) -> Notes:  # noqa: ARG002
-        """Raise Unavailable."""
-        raise Unavailable(_NO_NOTES)
+    async def begin_noting(self, lasts_s: float) -> Notes:
+        """Let the keys of every mutation be noted, in every process; others' notes end."""
+        notes = Notes(uuid.uuid4().hex)
+        await self._committer.submit(noting.begin, (notes, lasts_s))
+        return notes
 
-    async def keep_noting(self, notes: Notes, lasts_s: float) -> None:  # noqa: ARG002
-        """Raise Unavailable."""
-        raise Unavailable(_NO_NOTES)
+    async def keep_noting(self, notes: Notes, lasts_s: float) -> None:
+        """Let them end after `lasts_s` from now. Raises NotesEnded."""
+        await self._committer.submit(noting.keep, (notes, lasts_s))
 
-    async def noted(self, notes: Notes, limit: int) -> Keys:  # noqa: ARG002
-        """Raise Unavailable."""
-        raise Unavailable(_NO_NOTES)
+    async def noted(self, notes: Notes, limit: int) -> Keys:
+        """Return the first `limit` keys. Raises NotesEnded."""
+        with self._reading() as txn:
+            return noting.first(self.index, txn, notes, limit)
 
-    async def strike_noted(self, notes: Notes, keys: Sequence[Noted]) -> None:  # noqa: ARG002
-        """Raise Unavailable."""
-        raise Unavailable(_NO_NOTES)
+    async def strike_noted(self, notes: Notes, keys: Sequence[Noted]) -> None:
+        """Forget these notes. Raises NotesEnded."""
+        await self._committer.submit(noting.strike, (notes, keys))
 
     async def end_noting(self, notes: Notes) -> None:
-        """Do nothing."""
+        """End them."""
+        await self._committer.submit(noting.end, notes)
 
     # configuration: keys and buckets
 

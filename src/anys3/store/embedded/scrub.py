@@ -81,6 +81,7 @@ class Scrub:
         try:
             for name in _PLAIN_TABLES:
                 self._check_table(getattr(self._index.rows, name))
+            self._check_table(self._index.noted)
             self._read_buckets()
         except (Corrupt, lmdb.Error) as error:
             report.contents_were_read = False
