@@ -10,6 +10,7 @@ import os
 import select
 import socket
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from anys3.protocol.http import Content
 from anys3.server import platform
@@ -65,23 +66,21 @@ class Transfer:
             if rest > BUFFER:
                 blocks.overlap()
             with _low_water(self.sock) as set_low_water:
-                filled = 0
+                make_room = partial(blocks.consume, consume)
                 for piece in first:
-                    filled = _append(blocks, filled, piece, consume)
+                    blocks.fill(piece, make_room)
                 poll = select.poll()
                 poll.register(self.sock, select.POLLIN)
                 while rest:
-                    want = min(BUFFER, filled + rest)
-                    while filled < want:
-                        got = _receive(self.sock, blocks.view[filled:want], poll, set_low_water, timeout_s)
-                        filled += got
-                        rest -= got
-                        self.moved += got
-                    if filled == BUFFER:
-                        blocks.consume(filled, consume)
-                        filled = 0
-                if filled:
-                    blocks.consume(filled, consume)
+                    if blocks.filled == BUFFER:
+                        make_room()
+                    into = blocks.view[blocks.filled : blocks.filled + rest]
+                    got = _receive(self.sock, into, poll, set_low_water, timeout_s)
+                    blocks.filled += got
+                    rest -= got
+                    self.moved += got
+                if blocks.filled:
+                    make_room()
                 blocks.settle()
         finally:
             self.sock.close()
@@ -109,20 +108,6 @@ class Transfer:
                 _send(self.sock, head, memoryview(b""), poll, timeout_s)
         finally:
             self.sock.close()
-
-
-def _append(blocks: Blocks, filled: int, piece: bytes, consume: Callable[[memoryview], None]) -> int:
-    """Put `piece` into the block, consuming each that is full; return how much the last one holds."""
-    start = 0
-    while start < len(piece):
-        count = min(len(piece) - start, BUFFER - filled)
-        blocks.view[filled : filled + count] = piece[start : start + count]
-        start += count
-        filled += count
-        if filled == BUFFER:
-            blocks.consume(filled, consume)
-            filled = 0
-    return filled
 
 
 def _receive(

@@ -12,7 +12,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from anys3.store.buffers import BUFFERS
+from anys3.store.buffers import BUFFER, BUFFERS
 
 Result = TypeVar("Result")
 _STEPS_BACK = 5
@@ -115,7 +115,7 @@ class Blocks:
     They are consumed in turn with being filled, after `overlap` beside it.
     """
 
-    __slots__ = ("_buffer", "_other", "_spare", "_threads", "_under_way", "view")
+    __slots__ = ("_buffer", "_other", "_spare", "_threads", "_under_way", "filled", "view")
 
     def __init__(self, threads: Threads = THREADS) -> None:
         self._threads = threads
@@ -123,6 +123,8 @@ class Blocks:
         self._spare: mmap.mmap | None = None
         self.view = memoryview(self._buffer)
         """The block to fill."""
+        self.filled = 0
+        """How many bytes it has."""
         self._other: memoryview | None = None
         self._under_way: Started[None] | None = None
 
@@ -131,14 +133,28 @@ class Blocks:
         self._spare = BUFFERS.take_spare()
         self._other = None if self._spare is None else memoryview(self._spare)
 
-    def consume(self, count: int, consume: Callable[[memoryview], None]) -> None:
-        """Let the first `count` bytes be consumed; `view` is to be filled anew. Raises what consuming raised."""
+    def fill(self, data: memoryview | bytes, make_room: Callable[[], None]) -> None:
+        """Append. Where more comes than there is room for, `make_room` is called, which has to `consume`."""
+        view = memoryview(data).cast("B")
+        while len(view):
+            if self.filled == BUFFER:
+                make_room()
+            piece = view[: BUFFER - self.filled]
+            end = self.filled + len(piece)
+            self.view[self.filled : end] = piece
+            self.filled = end
+            view = view[len(piece) :]
+
+    def consume(self, consume: Callable[[memoryview], None]) -> None:
+        """Let what is filled be consumed; `view` is to be filled anew. Raises what consuming raised."""
+        filled = self.view[: self.filled]
         if self._other is None:
-            consume(self.view[:count])
-            return
-        self.settle()
-        self._under_way = self._threads.start(partial(consume, self.view[:count]))
-        self.view, self._other = self._other, self.view
+            consume(filled)
+        else:
+            self.settle()
+            self._under_way = self._threads.start(partial(consume, filled))
+            self.view, self._other = self._other, self.view
+        self.filled = 0
 
     def settle(self) -> None:
         """Wait for the end of what is consumed. Raises what that raised."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from isal import isal_zlib
@@ -19,7 +20,6 @@ from isal import isal_zlib
 from anys3.model import Part
 from anys3.store.beside import THREADS, Blocks
 from anys3.store.blobs import Blobs, BlobSink
-from anys3.store.buffers import BUFFER
 from anys3.store.errors import Corrupt
 
 BLOCK = 256 * 1024
@@ -74,7 +74,6 @@ class Writer:
         self._is_busy = False
         self._is_over = False
         self._blocks: Blocks | None = Blocks()
-        self._filled = 0
         self._count = 0  # blocks given to the sink
         self._size = 0
         self._name = ""
@@ -84,25 +83,18 @@ class Writer:
     def write(self, data: memoryview | bytes) -> None:
         """Append. Raises StoreFull, Unavailable."""
         with self._working() as blocks:
-            view = memoryview(data).cast("B")
-            while len(view):
-                if self._filled == BUFFER:
-                    self._flush(blocks)
-                piece = view[: BUFFER - self._filled]
-                blocks.view[self._filled : self._filled + len(piece)] = piece
-                self._filled += len(piece)
-                view = view[len(piece) :]
+            blocks.fill(data, partial(self._flush, blocks))
 
     def finish(self) -> object:
         """Make the bytes durable and return the content. Raises StoreFull, Unavailable."""
         with self._working() as blocks:
             content: bytes | Stored
-            if self._filled <= self._inline_max and self._sink is None:
-                content = bytes(blocks.view[: self._filled])
+            if blocks.filled <= self._inline_max and self._sink is None:
+                content = bytes(blocks.view[: blocks.filled])
             else:
                 blocks.settle()
                 sink = self._begin()
-                self._take(blocks.view[: self._filled])
+                self._take(blocks.view[: blocks.filled])
                 sink.finish()
                 self._sink = None
                 content = self._stored = Stored(self._name, self._size)
@@ -154,8 +146,7 @@ class Writer:
         if self._sink is None:
             self._begin()
             blocks.overlap()
-        blocks.consume(BUFFER, self._take)
-        self._filled = 0
+        blocks.consume(self._take)
 
     def _begin(self) -> BlobSink:
         if self._sink is None:

@@ -17,10 +17,10 @@ import struct
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from anys3.store.beside import Blocks
-from anys3.store.buffers import BUFFER
 from anys3.store.embedded import device
 from anys3.store.embedded.directory import explain
 from anys3.store.embedded.format import BLOB, Reference, crc32
@@ -180,7 +180,6 @@ class BlobWriter:
         self._length = length
         self._inline_max = inline_max
         self._blocks: Blocks | None = Blocks()
-        self._filled = 0
         self._offset = 0  # bytes in the file
         self._descriptor = -1
         self._is_direct = False
@@ -194,22 +193,15 @@ class BlobWriter:
         blocks = self._blocks
         if blocks is None:
             raise ValueError("the content is finished or discarded")
-        view = memoryview(data).cast("B")
-        while len(view):
-            if self._filled == BUFFER:
-                self._flush(blocks)
-            piece = view[: BUFFER - self._filled]
-            blocks.view[self._filled : self._filled + len(piece)] = piece
-            self._filled += len(piece)
-            view = view[len(piece) :]
+        blocks.fill(data, partial(self._flush, blocks))
 
     def finish(self) -> object:
         """Make the bytes durable and return the content. Raises StoreFull, Unavailable."""
         blocks = self._blocks
         if blocks is None:
             raise ValueError("the content is finished or discarded")
-        if self._filled <= self._inline_max and self._descriptor < 0:
-            content = bytes(blocks.view[: self._filled])
+        if blocks.filled <= self._inline_max and self._descriptor < 0:
+            content = bytes(blocks.view[: blocks.filled])
             self._let_go()
             return content
         try:
@@ -229,25 +221,18 @@ class BlobWriter:
         blocks.settle()
         if self._descriptor < 0:
             self._create()
-        view, filled = blocks.view, self._filled
-        size = self._offset + filled
-        self._sum_up(view[:filled])
+        size = self._offset + blocks.filled
+        self._sum_up(blocks.view[: blocks.filled])
         table = struct.pack(f">{len(self._table)}I", *self._table)
         reference_crc = crc32(table)
-        trailer = memoryview(table + FOOTER.pack(MAGIC, VERSION, 0, BLOCK, size, reference_crc))
-        total = size + len(trailer)
-        while trailer:
-            if filled == BUFFER:
-                self._put(view)
-                filled = 0
-            piece = trailer[: BUFFER - filled]
-            view[filled : filled + len(piece)] = piece
-            filled += len(piece)
-            trailer = trailer[len(piece) :]
+        trailer = table + FOOTER.pack(MAGIC, VERSION, 0, BLOCK, size, reference_crc)
+        blocks.fill(trailer, partial(blocks.consume, self._put))
+        blocks.settle()
+        filled = blocks.filled
         if self._is_direct:
             filled = -(-filled // device.PAGE) * device.PAGE
-        self._put(view[:filled])
-        os.truncate(self._descriptor, total)
+        self._put(blocks.view[:filled])
+        os.truncate(self._descriptor, size + len(trailer))
         if not self._files.is_relaxed:
             device.sync_file(self._descriptor)
         os.close(self._descriptor)
@@ -261,11 +246,10 @@ class BlobWriter:
             if self._descriptor < 0:
                 self._create()
                 blocks.overlap()
-            blocks.consume(BUFFER, self._take)
+            blocks.consume(self._take)
         except OSError as error:
             self.discard()
             raise explain(error, self._files.incoming) from error
-        self._filled = 0
 
     def _take(self, view: memoryview) -> None:
         self._sum_up(view)
