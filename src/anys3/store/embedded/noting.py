@@ -1,7 +1,7 @@
 """Notes of changed keys: rows that the transaction which changes the keys puts, if somebody wants to know.
 
     meta    b"noting" -> id of the notes and when they end, JSON
-    noted   bucket id + key -> b""; bucket id + NUL + SHA-256 of a key that is longer than strides.STRIDE -> the key
+    noted   bucket id + key -> b""; bucket id + 0xFF + SHA-256 of a key that is longer than strides.STRIDE -> the key
 
 The row of `meta` is read in the transaction that would change something, so no process misses that notes were begun.
 """
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from anys3.store.embedded.changes import Batch
 
 _PLACE = b"noting"
-_LONG = b"\0"
+_LONG = b"\xff"
+"""No key begins with it, since keys are UTF-8."""
 
 
 def is_on(batch: Batch) -> bool:
