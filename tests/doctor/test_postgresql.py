@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from anys3.store.files import open_blobs
+from anys3.store.findings import Finding
 from anys3.store.postgresql import PostgresqlStore, examining, examining_tables, open_store
 from anys3.store.postgresql.examining import examine
 from tests.doctor.findings import clock, levels, worst
@@ -20,6 +21,7 @@ from tests.engines import postgresql as engine
 from tests.engines.daemon import wait_until
 from tests.engines.fixtures import need
 from tests.engines.postgresql import Database, Postgresql
+from tests.store.suite import new_bucket, put
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +256,23 @@ def test_a_pause_that_is_in_force_is_told(
     asyncio.run(pause())
     finding = worst(examine(dsn, clock))["pause"]
     assert (finding.level, "it is being moved" in finding.found) == ("warning", True)
+
+
+def test_a_copy_that_follows_the_store_is_told(postgresql: Database, tmp_path: Path) -> None:
+    dsn = postgresql.new_database()
+
+    async def follow() -> dict[str, Finding]:
+        store = await open_store(dsn, open_blobs(f"file:{tmp_path / 'blobs'}"))
+        notes = await store.begin_noting(1000.0)
+        await put(store, await new_bucket(store), b"k", b"1")
+        found = await asyncio.to_thread(lambda: worst(examine(dsn, clock)))
+        await store.end_noting(notes)
+        await store.close()
+        return found
+
+    finding = asyncio.run(follow())["notes"]
+    assert (finding.level, finding.found.endswith(": 1 changed keys are noted")) == ("ok", True)
+    assert "notes" not in worst(examine(dsn, clock))
 
 
 @pytest.mark.parametrize(("keep", "level"), [("0", "warning"), ("1h", "warning"), ("3h", "ok")])

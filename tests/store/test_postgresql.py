@@ -14,11 +14,12 @@ from anys3.store.files import open_blobs
 from anys3.store.mutations import Absent, DeleteEntry, PutEntry
 from anys3.store.postgresql import open_store
 from tests.engines.postgresql import Database
+from tests.store.noting_suite import NotingSuite, RunAgain
 from tests.store.pausing_suite import PausingSuite, RunTwo, TwoTest
 from tests.store.suite import StoreTest, Suite, change, entry, new_bucket, put
 
 
-class TestPostgresql(Suite, PausingSuite):
+class TestPostgresql(Suite, PausingSuite, NotingSuite):
     """The contract, on a real server."""
 
     @pytest.fixture
@@ -57,6 +58,24 @@ class TestPostgresql(Suite, PausingSuite):
             asyncio.run(body())
 
         return run_on_two
+
+    @pytest.fixture
+    def run_again(self, postgresql: Database, tmp_path: Path) -> RunAgain:
+        """Return a function that runs two coroutines on one new store, opened anew for the second."""
+
+        def run_twice(first: StoreTest, second: StoreTest) -> None:
+            async def body() -> None:
+                dsn = postgresql.new_database()
+                for test in (first, second):
+                    store = await open_store(dsn, open_blobs(f"file:{tmp_path}/blobs"))
+                    try:
+                        await test(store)
+                    finally:
+                        await store.close()
+
+            asyncio.run(body())
+
+        return run_twice
 
     def test_more_handlers_than_connections_are_served_and_none_needs_to_be_a_task(self, run):
         async def test(store):

@@ -14,7 +14,7 @@ import pytest
 from anys3.model import AccessKey
 from anys3.store.files import open_blobs
 from anys3.store.interface import Opened, Store
-from anys3.store.mutations import DeleteEntry, Mutation, PutEntry
+from anys3.store.mutations import DeleteEntry, Mutation, PutEntry, PutUpload
 from anys3.store.postgresql import Address, PostgresqlStore, open_store, redacted
 from anys3.store.postgresql.connections import SETTINGS, Link
 from anys3.store.starting import Unsuitable
@@ -22,7 +22,7 @@ from tests.engines import postgresql as engine
 from tests.engines.fixtures import need
 from tests.engines.postgresql import Database, Postgresql
 from tests.store.postgresql_stores import opened, until
-from tests.store.suite import change, entry, get, multipart, new_bucket, pattern, put
+from tests.store.suite import change, entry, get, multipart, new_bucket, pattern, put, upload
 
 USE = [
     lambda store, bucket: put(store, bucket, b"k", b"1"),
@@ -119,7 +119,7 @@ def test_a_store_may_be_reached_without_prepared_statements(postgresql: Database
     asyncio.run(test())
 
 
-def test_listings_may_be_read_from_a_standby(tmp_path: Path) -> None:
+def test_listings_may_be_read_from_a_standby_but_for_commands(tmp_path: Path) -> None:
     need(engine.missing())
 
     async def test(server: Postgresql) -> None:
@@ -136,6 +136,11 @@ def test_listings_may_be_read_from_a_standby(tmp_path: Path) -> None:
             where = "SELECT pg_is_in_recovery()"
             assert (await store._listing_pool.read(where))[0][0] is True
             assert (await store._pool.read(where))[0][0] is False
+            server.psql("SELECT pg_wal_replay_pause()", server.replicas[0].dsn)
+            await change(store, bucket, PutUpload(upload(b"k", "u1")))
+            copier = await open_store(dsn, open_blobs(f"file:{tmp_path}/blobs"), is_server=False)
+            assert len((await copier.uploads(bucket, b"", b"", b"", None, 10)).uploads) == 1
+            await copier.close()
             await asyncio.to_thread(server.replicas[0].kill)
             await until(is_listed)  # from the primary, then
 

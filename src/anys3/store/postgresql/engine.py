@@ -32,6 +32,7 @@ from anys3.store.postgresql.lease import Lease
 from anys3.store.postgresql.listing import Listings
 from anys3.store.postgresql.mutations import Mutations, upload_id_bytes
 from anys3.store.postgresql.names import BlobNames
+from anys3.store.postgresql.noting import Noting
 from anys3.store.postgresql.pausing import Pauses
 from anys3.store.postgresql.reading import Sources
 from anys3.store.postgresql.side import Side
@@ -80,13 +81,14 @@ class PostgresqlStore:
         self._lease = Lease(address)
         self._pool = Pool(address, address.pool_size)
         self._side_pool = Pool(address, _SIDE_CONNECTIONS)
-        self._listing_pool = (
-            Pool(address.standby(dsn), address.pool_size) if address.lists_standby else self._pool
-        )
+        # Who copies the store must not miss what a standby does not have yet.
+        lists_standby = address.lists_standby and is_server
+        self._listing_pool = Pool(address.standby(dsn), address.pool_size) if lists_standby else self._pool
         self._names = BlobNames(name, self._side, self._side_pool, self._lease)
         self._janitor = Janitor(name, self._side_pool, self._lease, self._names, blobs, is_server=is_server)
         self._janitor.keep_s = address.keep_s
         self._pauses = Pauses(name, self._pool)
+        self._noting = Noting(name, self._pool)
         self._configuration = Configuration(name, self._pool, self._lease, self._pauses)
         self._mutations = Mutations(name, self._pool, self._names, self._pauses)
         self._listings = Listings(name, self._listing_pool)
@@ -168,6 +170,28 @@ class PostgresqlStore:
     async def resume(self, was: Pause) -> None:
         """End that pause, whoever began it. Raises PauseChanged."""
         await self._pauses.end(was)
+
+    # notes of changed keys
+
+    async def begin_noting(self, lasts_s: float) -> Notes:
+        """Let the keys of every mutation be noted, in every process; others' notes end."""
+        return await self._noting.begin(lasts_s)
+
+    async def keep_noting(self, notes: Notes, lasts_s: float) -> None:
+        """Let them end after `lasts_s` from now. Raises NotesEnded."""
+        await self._noting.keep(notes, lasts_s)
+
+    async def noted(self, notes: Notes, limit: int) -> Keys:
+        """Return the first `limit` keys, by bucket and key. Raises NotesEnded."""
+        return await self._noting.first(notes, limit)
+
+    async def strike_noted(self, notes: Notes, keys: Sequence[Noted]) -> None:
+        """Forget these notes. Raises NotesEnded."""
+        await self._noting.strike(notes, keys)
+
+    async def end_noting(self, notes: Notes) -> None:
+        """End them."""
+        await self._noting.end(notes)
 
     # configuration: keys and buckets
 
@@ -348,27 +372,3 @@ class PostgresqlStore:
             return entry, list(await self._sources.parts(reference.owner))
         finally:
             reading.end()
-
-    # notes of changed keys
-
-    async def begin_noting(self, lasts_s: float) -> Notes:  # noqa: ARG002
-        """Raise Unavailable."""
-        raise Unavailable(_NO_NOTES)
-
-    async def keep_noting(self, notes: Notes, lasts_s: float) -> None:  # noqa: ARG002
-        """Raise Unavailable."""
-        raise Unavailable(_NO_NOTES)
-
-    async def noted(self, notes: Notes, limit: int) -> Keys:  # noqa: ARG002
-        """Raise Unavailable."""
-        raise Unavailable(_NO_NOTES)
-
-    async def strike_noted(self, notes: Notes, keys: Sequence[Noted]) -> None:  # noqa: ARG002
-        """Raise Unavailable."""
-        raise Unavailable(_NO_NOTES)
-
-    async def end_noting(self, notes: Notes) -> None:
-        """Do nothing."""
-
-
-_NO_NOTES = "notes are not kept here yet"

@@ -28,7 +28,7 @@ async def of_store(connection: Any, schema: str, keep_s: int) -> Iterator[Findin
     found = [await of_format(connection, schema)]
     if found[0].level != "ok":
         return iter(found)
-    for look in (of_pause, of_servers, of_rows):
+    for look in (of_pause, of_notes, of_servers, of_rows):
         found += await look(connection)
     found += await of_backlog(connection, keep_s)
     return iter(found)
@@ -60,6 +60,21 @@ async def of_pause(connection: Any) -> Iterator[Finding]:
         return iter(())
     ends = row["ends"].isoformat(" ", "seconds") if row["ends"] else ""
     return iter([of_pause_found(row["pause_reason"], ends)])
+
+
+async def of_notes(connection: Any) -> Iterator[Finding]:
+    """Tell how much is noted for who follows the store."""
+    row = await connection.fetchrow(
+        "SELECT to_timestamp(notes_end_ms / 1000) AS ends, (SELECT count(*) FROM"
+        " (SELECT 1 FROM noted WHERE noted.notes = store.notes LIMIT $1::bigint) AS rows) AS count"
+        " FROM store WHERE notes > 0",
+        _MANY_ROWS,
+    )
+    if row is None:
+        return iter(())
+    more = "or more " if row["count"] == _MANY_ROWS else ""
+    told = f"a copy follows the store until {row['ends'].isoformat(' ', 'seconds')}, if nobody prolongs that: {row['count']} {more}changed keys are noted"
+    return iter([Finding("notes", "ok", told)])
 
 
 async def count_servers(connection: Any) -> int:

@@ -1,4 +1,4 @@
-"""What goes on beside the requests: blobs that nothing refers to are removed, and processes that died are noticed.
+"""What goes on beside the requests: what nothing refers to is removed, and processes that died are noticed.
 
 A blob may be removed when nobody can be reading it: it was freed, and marked with a tick after that was to be seen;
 since then every process that lives has let go of all that it had read before that tick. A process is taken for dead
@@ -19,6 +19,7 @@ from anys3.store.errors import Unavailable
 from anys3.store.postgresql.connections import Pool
 from anys3.store.postgresql.lease import LEASE_S, Lease
 from anys3.store.postgresql.names import BlobNames
+from anys3.store.postgresql.noting import Noting
 
 _log = logging.getLogger(__name__)
 TURN_S = 1.0
@@ -51,6 +52,7 @@ class Janitor:
         self._pool = pool
         self._lease = lease
         self._names = names
+        self._noting = Noting(schema, pool)
         self._blobs = blobs
         self._is_server = is_server
         self._seen: dict[int, _Seen] = {}
@@ -91,6 +93,9 @@ class Janitor:
         """Remove what there is to remove now. Raises Unavailable."""
         await self._mark()
         await self._remove()
+        for _ in range(_TURNS_MAX):
+            if not await self._noting.forget():
+                return
 
     # processes
 

@@ -112,9 +112,12 @@ class Mutations:
 
     async def _change(self, link: Link, mutation: Mutation) -> int:
         bucket = mutation.bucket
-        # Each key is locked before one of them is judged; in one order everywhere.
+        # In one order everywhere, so that two can't wait for each other.
+        changes = sorted(mutation.changes, key=_key)
+        # Each key is locked before one of them is judged.
         locked: dict[bytes, Entry | None] = {}
-        for key in sorted({expectation.key for expectation in mutation.expect}):
+        keys = {one.key for one in mutation.expect} | {_key(one) for one in changes if mutation.expect}
+        for key in sorted(keys):
             [row] = await link.fetch(self._sql["object_lock"], (bucket.id, key, self._pauses.holder))
             if row[0] in (committing.NO_BUCKET, committing.PAUSED):
                 _refuse(row, bucket, mutation.changes[0], ())
@@ -123,7 +126,7 @@ class Mutations:
             if committing.first_failed((expectation,), locked[expectation.key]) is not None:
                 raise ExpectationFailed(expectation, locked[expectation.key])
         sequence = 0
-        for change in mutation.changes:
+        for change in changes:
             name, arguments, _ = call_of(bucket, change, _NOTHING)
             [row] = await link.fetch(self._sql[name], (*arguments, self._pauses.holder))
             if row[0] != committing.DONE:

@@ -11,8 +11,8 @@ import uuid
 from anys3.store.errors import Pause, PauseChanged, Paused
 from anys3.store.postgresql.connections import Pool
 
-_NOW_MS = "extract(epoch FROM clock_timestamp()) * 1000"
-_HOLDER = f"CASE WHEN pause_ends_ms <= {_NOW_MS} THEN '' ELSE pause_holder END"
+NOW_MS = "extract(epoch FROM clock_timestamp()) * 1000"
+_HOLDER = f"CASE WHEN pause_ends_ms <= {NOW_MS} THEN '' ELSE pause_holder END"
 
 
 def is_open(holder: str) -> str:

@@ -8,7 +8,7 @@ CREATE SEQUENCE {schema}.ids;
 CREATE SEQUENCE {schema}.ticks;
 
 -- One row, the store itself: a migration locks it, and so does what changes the configuration. '' as holder is no pause;
--- one without `pause_ends_ms` does not end by itself.
+-- one without `pause_ends_ms` does not end by itself. While `notes` is above 0, mutations note their keys under that number.
 CREATE TABLE {schema}.store (
     id integer PRIMARY KEY,
     store_id text NOT NULL,
@@ -16,7 +16,9 @@ CREATE TABLE {schema}.store (
     generation bigint NOT NULL DEFAULT 1,
     pause_reason text NOT NULL DEFAULT '',
     pause_holder text NOT NULL DEFAULT '',
-    pause_ends_ms bigint
+    pause_ends_ms bigint,
+    notes bigint NOT NULL DEFAULT 0,
+    notes_end_ms bigint NOT NULL DEFAULT 0
 );
 
 CREATE TABLE {schema}.access_key (
@@ -138,3 +140,12 @@ CREATE TABLE {schema}.freed (
 ) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX freed_due ON {schema}.freed (freed_at);
+
+-- Keys that were changed, for who follows the store. Rows of other notes than the store's are left over.
+CREATE TABLE {schema}.noted (
+    notes bigint NOT NULL,
+    bucket bigint NOT NULL,
+    key bytea NOT NULL,
+    PRIMARY KEY (notes, bucket, key)
+) WITH (fillfactor = 70, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_cost_delay = 0);

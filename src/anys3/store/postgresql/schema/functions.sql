@@ -18,19 +18,28 @@ BEGIN
 END $$;
 
 -- Begins each mutation: locks the bucket's row against its deletion, and then reads the store's, by a statement that
--- begins when the lock is there: is_paused says why. Outcomes: 0 go on, 1 no such bucket, 8 the store is paused.
+-- begins when the lock is there: is_paused says why. Then it notes the key, if somebody follows: a row that is there is
+-- locked by an UPDATE that changes nothing (see noting.py). Outcomes: 0 go on, 1 no such bucket, 8 the store is paused.
 CREATE OR REPLACE FUNCTION {schema}.enter(p_bucket bigint, p_key bytea, p_holder text) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
     holder text;
+    number bigint;
 BEGIN
     PERFORM 1 FROM {schema}.bucket b WHERE b.id = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
         RETURN 1;
     END IF;
-    SELECT CASE WHEN s.pause_ends_ms <= extract(epoch FROM clock_timestamp()) * 1000 THEN '' ELSE s.pause_holder END
-        INTO holder FROM {schema}.store s;
-    RETURN CASE WHEN holder <> p_holder THEN 8 ELSE 0 END;
+    SELECT CASE WHEN s.pause_ends_ms <= extract(epoch FROM clock_timestamp()) * 1000 THEN '' ELSE s.pause_holder END,
+        s.notes INTO holder, number FROM {schema}.store s;
+    IF holder <> p_holder THEN
+        RETURN 8;
+    END IF;
+    IF number > 0 THEN
+        INSERT INTO {schema}.noted (notes, bucket, key) VALUES (number, p_bucket, p_key)
+            ON CONFLICT (notes, bucket, key) DO UPDATE SET notes = number;
+    END IF;
+    RETURN 0;
 END $$;
 
 -- Puts one pause in the place of another, each known by its holder ('' is none). The store's row is locked, so no bucket
