@@ -124,6 +124,8 @@ def test_damage_is_named_and_ends_with_12(data: Path, tmp_path: Path) -> None:
     out, _ = anys3("store", "copy", data, new, "--follow", code=12)
     assert out.startswith("damaged  photos/large: blob ")
     assert f"or take it without, by `anys3 store resume {new}`" in out
+    told = json.loads(anys3("store", "copy", data, new, "--json", code=12)[0])["damaged"]
+    assert [(one["kind"], one["bucket"], one["key"]) for one in told] == [("content", "photos", "large")]
     assert paused(data) is None
     _, err = anys3("serve", new, "--listen", "127.0.0.1:0", code=15)
     assert f"it is being filled with a copy of {data}" in err

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from anys3.cli import output, progress, scrubbing
+from anys3.cli import damages, output, progress
 from anys3.server import audit, tls
 from anys3.server.locations import refusing, require_store
 from anys3.server.refusals import Exit, Refusal
@@ -66,7 +66,7 @@ def _refusing_destination(destination: Path) -> Iterator[None]:
 def _show(report: upkeep.BackupReport, destination: Path, seconds: float) -> None:
     for kind, found in (("damaged", report.damaged), ("missing", report.missing)):
         for damage in found:
-            output.result(f"{kind}  {scrubbing.where(damage)}: {damage.reason}")
+            output.result(f"{kind}  {damages.where(damage)}: {damage.reason}")
     output.result(
         f"{destination}: {report.objects} objects, {report.uploads} unfinished uploads with {report.parts} parts, as"
         f" of {output.moment(report.taken_ms)}\n"
@@ -95,6 +95,6 @@ def _as_json(report: upkeep.BackupReport, destination: Path, seconds: float) -> 
         },
         "bytes": report.bytes,
         "seconds": round(seconds, 3),
-        "damaged": [scrubbing.damage_as_json(damage) for damage in report.damaged],
-        "missing": [scrubbing.damage_as_json(damage) for damage in report.missing],
+        "damaged": [damages.as_json(damage) for damage in report.damaged],
+        "missing": [damages.as_json(damage) for damage in report.missing],
     }

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from anys3.cli import output, progress
+from anys3.cli import damages, output, progress
 from anys3.cli.backups import BESIDE
 from anys3.cli.opening import with_store
 from anys3.server.audit import Audit, operator
@@ -160,9 +160,7 @@ class _Copying:
     def _show(self, report: moving.Report, seconds: float) -> None:
         last = report.last
         for damage in report.damaged:
-            key = damage.key.decode("utf-8", "backslashreplace")
-            upload = f" (upload {damage.upload_id})" if damage.upload_id else ""
-            output.result(f"damaged  {damage.bucket}/{key}{upload}: {damage.reason}")
+            output.result(f"damaged  {damages.where(damage)}: {damage.reason}")
         copied, size = (
             sum(getattr(one, name) for one in report.passes) for name in ("copied", "copied_bytes")
         )
@@ -223,15 +221,7 @@ class _Copying:
             ],
             "pause": {"estimate": round(report.estimate_s, 3), "seconds": round(report.paused_s, 3)},
             "seconds": round(seconds, 3),
-            "damaged": [
-                {
-                    "bucket": damage.bucket,
-                    "key": damage.key.decode("utf-8", "backslashreplace"),
-                    "upload_id": damage.upload_id,
-                    "reason": damage.reason,
-                }
-                for damage in report.damaged
-            ],
+            "damaged": [damages.as_json(damage) for damage in report.damaged],
             "serve": self._serve(),
         }
 

@@ -6,12 +6,12 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from anys3.cli import output, progress
+from anys3.cli import damages, output, progress
 from anys3.cli.opening import directory_of
 from anys3.server.locations import refusing, require_store
 from anys3.server.refusals import Exit
 from anys3.store.opening import Location
-from anys3.store.upkeep import Damage, ScrubReport, scrub
+from anys3.store.upkeep import ScrubReport, scrub
 
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -35,7 +35,7 @@ def _show(report: ScrubReport, directory: Path) -> None:
     for kind, found in (("damaged", report.damaged), ("missing", report.missing)):
         for damage in found:
             file = f" [{damage.file}]" if damage.file else ""
-            output.result(f"{kind}  {where(damage)}: {damage.reason}{file}")
+            output.result(f"{kind}  {damages.where(damage)}: {damage.reason}{file}")
     for orphan in report.orphans:
         output.result(f"orphan   {orphan}: no object names this; it only takes room")
     if not report.contents_were_read:
@@ -62,16 +62,6 @@ def _next(report: ScrubReport) -> str:
     )
 
 
-def where(damage: Damage) -> str:
-    """Return what a damage concerns, in words."""
-    if not damage.bucket and not damage.key:
-        return "the index"
-    words = [f"upload {damage.upload_id}"] if damage.upload_id else []
-    words += [f"part {damage.part_number}"] if damage.part_number else []
-    details = f" ({', '.join(words)})" if words else ""
-    return f"{damage.bucket}/{damage.key.decode('utf-8', 'backslashreplace')}{details}"
-
-
 def _as_json(report: ScrubReport) -> dict[str, object]:
     return {
         "is_clean": report.is_clean,
@@ -80,21 +70,8 @@ def _as_json(report: ScrubReport) -> dict[str, object]:
         "bytes": report.bytes,
         "index_pages": report.pages,
         "contents_were_read": report.contents_were_read,
-        "damaged": [damage_as_json(damage) for damage in report.damaged],
-        "missing": [damage_as_json(damage) for damage in report.missing],
+        "damaged": [damages.as_json(damage) for damage in report.damaged],
+        "missing": [damages.as_json(damage) for damage in report.missing],
         "orphans": report.orphans,
         "next": None if report.is_clean else _next(report),
-    }
-
-
-def damage_as_json(damage: Damage) -> dict[str, object]:
-    """Return one damage, in the shape that all commands with --json share."""
-    return {
-        "kind": damage.kind,
-        "bucket": damage.bucket or None,
-        "key": damage.key.decode("utf-8", "backslashreplace") or None,
-        "upload_id": damage.upload_id or None,
-        "part_number": damage.part_number or None,
-        "file": damage.file or None,
-        "reason": damage.reason,
     }

@@ -9,14 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anys3.store import embedded, opening
-from anys3.store.embedded import BackupReport, Damage, NotABackup, ScrubReport, backup, device
+from anys3.store.embedded import BackupReport, NotABackup, ScrubReport, backup, device
 from anys3.store.embedded.examining import Examination, examine
 from anys3.store.errors import Unavailable
 from anys3.store.starting import Unreachable
 
 __all__ = [
     "BackupReport",
-    "Damage",
     "Examination",
     "NotABackup",
     "ScrubReport",

@@ -5,16 +5,15 @@ from anys3.store.embedded.checkpoints import can_be_relaxed
 from anys3.store.embedded.destination import NotABackup
 from anys3.store.embedded.directory import DirectoryLock, lock_directory
 from anys3.store.embedded.engine import EmbeddedStore, open_store
-from anys3.store.embedded.findings import Damage, ScrubReport
 from anys3.store.embedded.recovery import prepare, recover
 from anys3.store.embedded.remote import confirm, remembered
+from anys3.store.embedded.report import ScrubReport
 from anys3.store.embedded.scrub import scrub
 from anys3.store.starting import AlreadyServed, NewerFormat, NotAStore, ReadOnly
 
 __all__ = [
     "AlreadyServed",
     "BackupReport",
-    "Damage",
     "DirectoryLock",
     "EmbeddedStore",
     "NewerFormat",

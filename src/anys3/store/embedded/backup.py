@@ -16,17 +16,18 @@ from pathlib import Path
 
 import lmdb
 
+from anys3.store.damage import Damage
 from anys3.store.embedded import copying, device, recovery, remote
 from anys3.store.embedded import directory as layout
 from anys3.store.embedded.blobs import BLOCK
 from anys3.store.embedded.control import Control
 from anys3.store.embedded.destination import Destination, Moment, NotABackup
-from anys3.store.embedded.findings import Damage, ScrubReport
 from anys3.store.embedded.format import BLOB, INLINE, Reference, crc32, pack_id
 from anys3.store.embedded.index import Index, translate
 from anys3.store.embedded.inspecting import inspect
 from anys3.store.embedded.multipart import inline_content
 from anys3.store.embedded.naming import Named, Naming
+from anys3.store.embedded.report import ScrubReport
 from anys3.store.errors import Corrupt, StoreFull, Unavailable
 
 _THREADS = 4

@@ -9,9 +9,10 @@ from typing import Any
 
 import lmdb
 
+from anys3.store.damage import Damage
 from anys3.store.embedded import device, pages
-from anys3.store.embedded.findings import DATA, Damage, ScrubReport
 from anys3.store.embedded.index import open_environment, translate
+from anys3.store.embedded.report import DATA, ScrubReport
 from anys3.store.embedded.rows import MARK, TRAILER_SIZE
 from anys3.store.errors import Corrupt, Unavailable
 

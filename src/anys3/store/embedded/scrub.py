@@ -16,14 +16,15 @@ from typing import Any
 import lmdb
 
 from anys3.store.blobs import BlobMissing, Blobs
+from anys3.store.damage import Damage
 from anys3.store.embedded import configuration, copying, reading, strides
 from anys3.store.embedded import format as records
 from anys3.store.embedded.engine import EmbeddedStore, open_store
-from anys3.store.embedded.findings import DATA, Damage, ScrubReport
 from anys3.store.embedded.format import BLOB, INLINE, MANIFEST, Reference, pack_id, unpack_id
 from anys3.store.embedded.inspecting import inspect, inspect_unopened
 from anys3.store.embedded.multipart import inline_content, read_manifest
 from anys3.store.embedded.remote import RemoteFiles
+from anys3.store.embedded.report import DATA, ScrubReport
 from anys3.store.embedded.rows import Rows
 from anys3.store.errors import Corrupt
 

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from anys3.model import Bucket, Entry
+from anys3.store.damage import Damage
 from anys3.store.errors import Corrupt, NoSuchBucket
 from anys3.store.interface import Store
 from anys3.store.moving.carrying import Buckets, Carrier, is_same_entry
 from anys3.store.moving.contents import Contents
-from anys3.store.moving.report import Damage, Pass, Progress
+from anys3.store.moving.report import Pass, Progress
 from anys3.store.moving.verifying import Mismatch
 from anys3.store.moving.walking import Difference, Fetch, Known, compare, patiently
 

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from anys3.store.damage import Damage
+
 Progress = Callable[[str, int, int], None]
 """Called now and then with what is being done, how many bytes of it are, and of how many (0: not known)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """An object, or a part of an unfinished upload, that is not what was once written, and was not copied."""
-
-    bucket: str
-    key: bytes
-    reason: str
-    upload_id: str = ""
 
 
 @dataclass(slots=True)
@@ -39,6 +31,7 @@ class Pass:
     changes: int = 0
     """All that was not the same in both places."""
     damaged: list[Damage] = field(default_factory=list)
+    """What was not copied."""
 
 
 @dataclass(slots=True)
