@@ -168,6 +168,14 @@ class BlobsSuite:
         yield blobs
         blobs.close()
 
+    def test_figures_tell_no_name_of_a_blob(self, blobs: Blobs) -> None:
+        name = write(blobs, BYTES[:MIB])
+        figures = blobs.figures()
+        blobs.remove([name])
+        assert [each.name for each in figures if not each.name.startswith("anys3_")] == []
+        assert [each.name for each in figures if each.value < 0] == []
+        assert name not in repr(figures)
+
     # --- writing and reading
 
     @pytest.mark.parametrize("is_known", [True, False], ids=["known", "unknown"])

@@ -6,6 +6,7 @@ A subclass has a fixture `store_factory` that returns a function which opens a n
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -153,6 +154,21 @@ class Suite:
     """The tests of the contract."""
 
     # configuration
+
+    def test_figures_are_named_as_prometheus_wants_it_and_tell_no_name_of_a_user(self, run: Run) -> None:
+        async def test(store: Store) -> None:
+            bucket = await new_bucket(store)
+            await put(store, bucket, b"a-telling-key", b"x")
+            figures = await asyncio.to_thread(store.figures)
+            places = [(each.name, each.labels) for each in figures]
+            assert len(set(places)) == len(places)
+            assert [name for name, _ in places if not re.fullmatch("anys3_[a-z0-9_]+", name)] == []
+            assert [each.name for each in figures if not each.help or each.value < 0] == []
+            assert [each.name for each in figures if each.is_counter and each.over != "sum"] == []
+            assert "telling" not in repr(figures)
+            assert bucket.name not in repr(figures)
+
+        run(test)
 
     def test_a_bucket_has_an_id_and_is_found_by_its_name(self, run: Run) -> None:
         async def test(store: Store) -> None:

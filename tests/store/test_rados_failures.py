@@ -102,6 +102,8 @@ def test_too_few_osds_are_unavailable_in_time_and_nothing_is_lost(ceph: Ceph, bl
         ceph.start_osd(1)
         ceph.start_osd(2)
     assert max(seconds) < TIMEOUT_S + SLACK_S
+    figures = {each.name: each.value for each in blobs.figures()}
+    assert figures["anys3_rados_timeouts_total"] >= len(seconds)
     assert {type(error) for error in errors} == {Unavailable}
     assert len(errors) == 16
     until_done(blobs.check)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn, Protocol
 
 from anys3.store.errors import Corrupt, Unavailable
+from anys3.store.figures import Figure
 
 NAME = re.compile("[0-9a-z-]{1,64}")
 
@@ -65,12 +66,19 @@ class Blobs(Protocol):
     def check(self) -> None:
         """Find out whether blobs can be written, read and removed now. Raises Unavailable, which says what to do."""
 
+    def figures(self) -> Sequence[Figure]:
+        """Return what there is to see of the engine in this process; what can't be known now is left out."""
+
     def close(self) -> None:
         """Let go of connections. Idempotent."""
 
 
 class NoBlobs:
-    """What stands for an engine in a process that needs none: everything but `close` raises Unavailable."""
+    """What stands for an engine in a process that needs none: everything but `close` and `figures` raises Unavailable."""
+
+    def figures(self) -> Sequence[Figure]:
+        """Return nothing."""
+        return ()
 
     def close(self) -> None:
         """Do nothing."""

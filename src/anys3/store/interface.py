@@ -33,6 +33,7 @@ from typing import NamedTuple, Protocol
 from anys3.model import AccessKey, Bucket, Entry, Part, Upload
 from anys3.protocol.http import Content
 from anys3.store.errors import Pause
+from anys3.store.figures import Figure
 from anys3.store.mutations import Committed, Mutation
 
 Parts = list[Part]
@@ -174,6 +175,12 @@ class Store(Protocol):
 
     async def end_noting(self, notes: Notes) -> None:
         """End them, and forget what was noted. Idempotent."""
+
+    def figures(self) -> Sequence[Figure]:
+        """Return what there is to see of the engines in this process. Blocks; for one thread at a time.
+
+        Raises Unavailable.
+        """
 
     # configuration: keys and buckets. All changes raise Paused, here and below.
 

@@ -16,7 +16,7 @@ import os
 import struct
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from anys3.store.embedded.directory import explain
 from anys3.store.embedded.format import BLOB, Reference, crc32
 from anys3.store.embedded.passing import Recent
 from anys3.store.errors import StoreError
+from anys3.store.figures import Figure
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +74,10 @@ class Files:
         """Remove what no commit has named, though somebody may still hold it."""
         for written in list(self._waiting):
             written.discard()
+
+    def figures(self) -> Sequence[Figure]:
+        """Return nothing: they lie in the store's directory."""
+        return ()
 
     def link(self, reference: Reference) -> Written | None:
         """Return a second blob with the bytes of one, None where that can't be done. Blocks."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -71,6 +72,11 @@ def create(path: Path) -> tuple[int, bool]:
 def open_to_read(path: Path) -> int:
     """Open a file to read."""
     return os.open(path, os.O_RDONLY | O_CLOEXEC | _O_BINARY)
+
+
+def free_bytes(path: Path) -> int:
+    """Return how much more may be written to the device that a directory lies on. Raises OSError."""
+    return shutil.disk_usage(path).free
 
 
 def reserve(descriptor: int, length: int) -> None:

@@ -15,7 +15,7 @@ import lmdb
 
 from anys3.model import AccessKey, Bucket
 from anys3.store.blobs import Blobs
-from anys3.store.embedded import blobs, configuration, noting, pausing, recovery, remote
+from anys3.store.embedded import blobs, configuration, device, noting, pausing, recovery, remote
 from anys3.store.embedded.changes import Batch
 from anys3.store.embedded.checkpoints import Checkpointer
 from anys3.store.embedded.committer import Committer
@@ -25,6 +25,7 @@ from anys3.store.embedded.index import Index, translate
 from anys3.store.embedded.janitor import Janitor
 from anys3.store.embedded.rows import Rows
 from anys3.store.errors import NoSuchBucket, Pause
+from anys3.store.figures import Figure
 from anys3.store.interface import Keys, Noted, Notes
 
 INLINE_MAX = 128 * 1024
@@ -167,6 +168,28 @@ class OpenedStore:
     async def end_noting(self, notes: Notes) -> None:
         """End them."""
         await self._committer.submit(noting.end, notes)
+
+    def figures(self) -> Sequence[Figure]:
+        """Return the index's size, what waits to be removed, and the room that is left. Raises Unavailable."""
+        with self._reading() as txn:
+            index_bytes = (self.index.env.info()["last_pgno"] + 1) * self.index.env.stat()["psize"]
+            freed = txn.stat(self.index.freed)["entries"]
+        return [
+            Figure("anys3_index_bytes", "What the index's file takes.", index_bytes, over="most"),
+            Figure(
+                "anys3_contents_to_remove",
+                "Deleted or replaced contents not yet removed.",
+                freed,
+                over="most",
+            ),
+            Figure(
+                "anys3_directory_free_bytes",
+                "Room left on the device of the store's directory.",
+                device.free_bytes(self.path),
+                over="least",
+            ),
+            *self.files.figures(),
+        ]
 
     # configuration: keys and buckets
 

@@ -25,6 +25,7 @@ from anys3.store.embedded import device
 from anys3.store.embedded.blobs import Files, Written, remove
 from anys3.store.embedded.directory import explain
 from anys3.store.embedded.format import BLOB, Reference
+from anys3.store.figures import Figure
 from anys3.store.starting import Unreachable, Unsuitable
 from anys3.store.urls import lasting, place_of
 
@@ -238,6 +239,10 @@ class RemoteFiles(Files):
         """Yield the names of all blobs of this store but the mark. Raises Unavailable."""
         beginning, mark = f"{self.prefix}-", Remembered("", self.prefix).mark
         return (name for name in self.blobs.names() if name.startswith(beginning) and name != mark)
+
+    def figures(self) -> Sequence[Figure]:
+        """Return those of the engine for blobs."""
+        return self.blobs.figures()
 
     def close(self) -> None:
         """Let go; what no commit has named is removed by the next start."""

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from urllib.parse import unquote
 
 from anys3.store.blobs import NAME, BlobMissing, probe
 from anys3.store.errors import Unavailable
+from anys3.store.figures import Figure
 from anys3.store.files.layout import NEW, directory_of, explain, is_marked, prepare, sync_directory
 
 _CANNOT_LINK = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -93,6 +95,15 @@ class FileBlobs:
     def check(self) -> None:
         """Write, read and remove a blob. Raises StoreFull, Unavailable."""
         probe(self)
+
+    def figures(self) -> Sequence[Figure]:
+        """Return the room that is left."""
+        try:
+            free = shutil.disk_usage(self._root).free
+        except OSError:
+            return ()
+        about = "Room left where blobs are kept (file:)."
+        return [Figure("anys3_blobs_free_bytes", about, free, over="least")]
 
     def close(self) -> None:
         """Do nothing: nothing is held open."""

@@ -20,6 +20,7 @@ from anys3.store.errors import (
     PauseChanged,
     Paused,
 )
+from anys3.store.figures import Figure
 from anys3.store.interface import (
     Entries,
     Keys,
@@ -71,6 +72,10 @@ class MemoryStore:
     def generation(self) -> int:
         """Return the number of the configuration."""
         return self.kept.generation
+
+    def figures(self) -> Sequence[Figure]:
+        """Return nothing."""
+        return ()
 
     # pauses
 

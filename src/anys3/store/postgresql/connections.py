@@ -12,7 +12,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ import asyncpg
 
 from anys3.store.errors import Corrupt, StoreError, StoreFull, Unavailable
 from anys3.store.postgresql.address import Address
+from anys3.store.postgresql.counts import Counts
 
 CONNECT_S = 5.0
 HOST_S = 2.0
@@ -243,6 +244,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[Link]] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_closed = False
+        self._counts = Counts(size)
         self._reason = "all connections to PostgreSQL are busy"
 
     async def read(self, sql: str, *args: object) -> list[Any]:
@@ -274,12 +276,14 @@ class Pool:
                 self.give_back(link, is_lost=failure.is_lost)
                 may = failure.may_retry and (may_repeat or not failure.is_unknown)
                 if not may or monotonic() + pause_s > limit:
+                    self._counts.given_up += isinstance(failure.error, Unavailable)
                     if failure.error is error:
                         raise
                     raise failure.error from error
             else:
                 self.give_back(link)
                 return result
+            self._counts.repeated += 1
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _PAUSE_MAX_S)
 
@@ -309,7 +313,14 @@ class Pool:
 
     def _end_waiting(self, waiter: asyncio.Future[Link]) -> None:
         if not waiter.done():
+            self._counts.given_up += 1
             waiter.set_exception(Unavailable(self._reason))
+
+    def counts(self) -> Counts:
+        """Return what there is, and what there was. For any thread."""
+        is_open = self._count - len(self._connecting)
+        waiting = sum(not waiter.done() for waiter in tuple(self._waiting))
+        return replace(self._counts, open=is_open, used=is_open - len(self._idle), waiting=waiting)
 
     def give_back(self, link: Link, *, is_lost: bool = False) -> None:
         """Let others have a connection, or drop it."""
@@ -344,6 +355,7 @@ class Pool:
 
     def _drop(self, link: Link) -> None:
         self._count -= 1
+        self._counts.lost += not self._is_closed
         link.end()
 
     def _connect_more(self) -> None:
@@ -370,6 +382,7 @@ class Pool:
             else:
                 # No more counted as connecting: who waits from now on is to begin another connection.
                 self._connecting.difference_update({asyncio.current_task()})
+                self._counts.opened += 1
                 self.give_back(Link(raw, is_prepared=self._address.is_prepared))
                 return
             if not any(not waiter.done() for waiter in self._waiting):

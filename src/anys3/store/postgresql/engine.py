@@ -11,6 +11,7 @@ from anys3.model import AccessKey, Bucket, Entry, Upload
 from anys3.store import contents, interface
 from anys3.store.blobs import Blobs
 from anys3.store.errors import Corrupt, NoSuchUpload, Pause, StoreError, Unavailable
+from anys3.store.figures import Figure
 from anys3.store.interface import (
     Entries,
     Keys,
@@ -23,7 +24,7 @@ from anys3.store.interface import (
     UploadListing,
 )
 from anys3.store.mutations import Committed, Mutation
-from anys3.store.postgresql import rows, schema
+from anys3.store.postgresql import counts, rows, schema
 from anys3.store.postgresql.address import Address
 from anys3.store.postgresql.configuration import Configuration
 from anys3.store.postgresql.connections import Pool, connect
@@ -156,6 +157,12 @@ class PostgresqlStore:
     def generation(self) -> int:
         """Return the number of the configuration. Raises Unavailable."""
         return self._lease.generation()
+
+    def figures(self) -> Sequence[Figure]:
+        """Return how the connections do, what waits to be removed, and what the engine for blobs tells."""
+        pools = {self._pool, self._side_pool, self._listing_pool}
+        own = counts.figures(pool.counts() for pool in pools)
+        return [*own, *self._janitor.figures(), *self._blobs.figures()]
 
     # pauses
 

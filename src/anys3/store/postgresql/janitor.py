@@ -16,6 +16,7 @@ from typing import Any
 
 from anys3.store.blobs import Blobs
 from anys3.store.errors import Unavailable
+from anys3.store.figures import Figure
 from anys3.store.postgresql.connections import Pool
 from anys3.store.postgresql.lease import LEASE_S, Lease
 from anys3.store.postgresql.names import BlobNames
@@ -31,6 +32,7 @@ _MARKED_AT_ONCE = 1000
 _REMOVED_AT_ONCE = 200
 _PARTS_AT_ONCE = 500
 _TURNS_MAX = 50
+_LOOKS_S = 15.0
 
 
 @dataclass(slots=True)
@@ -60,6 +62,9 @@ class Janitor:
         self._tasks: list[asyncio.Task[None]] = []
         self._removal: asyncio.Task[None] | None = None
         self.dead_s = DEAD_S
+        self._removed = 0
+        self._overdue_s = 0.0
+        self._looks_at = 0.0
         self.keep_s = 0
         """For how long blobs stay after they were freed."""
 
@@ -89,8 +94,32 @@ class Janitor:
             except Exception:  # noqa: BLE001 (whatever it is, it is logged)
                 _log.exception("what was freed keeps its room for now")
 
+    def figures(self) -> list[Figure]:
+        """Return what was removed, and whether that keeps up. For any thread."""
+        return [
+            Figure(
+                "anys3_blobs_removed_total", "Blobs removed as nothing named them any more.", self._removed
+            ),
+            Figure(
+                "anys3_blobs_overdue_seconds",
+                "How long the oldest blob has waited to be removed, beyond keep=; looked at each 15 s.",
+                self._overdue_s,
+                over="most",
+            ),
+        ]
+
+    async def _look_at_overdue(self) -> None:
+        if monotonic() < self._looks_at:
+            return
+        self._looks_at = monotonic() + _LOOKS_S
+        rows = await self._pool.read(
+            f"SELECT extract(epoch FROM clock_timestamp() - min(freed_at))::float8 FROM {self._schema}.freed"
+        )
+        self._overdue_s = max(0.0, (rows[0][0] or 0.0) - self.keep_s)
+
     async def turn(self) -> None:
         """Remove what there is to remove now. Raises Unavailable."""
+        await self._look_at_overdue()
         await self._mark()
         await self._remove()
         for _ in range(_TURNS_MAX):
@@ -194,6 +223,7 @@ class Janitor:
         work = asyncio.to_thread(self._blobs.remove, names)
         self._removal = asyncio.get_running_loop().create_task(work)
         await asyncio.shield(self._removal)
+        self._removed += len(names)
 
     async def _remove_parts(self, owner: int) -> None:
         """Remove the parts of an object or an upload that is no more, some at a time."""

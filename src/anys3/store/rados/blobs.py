@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from anys3.store.blobs import NAME, probe
 from anys3.store.buffers import Buffers
 from anys3.store.errors import StoreError, StoreFull, Unavailable
+from anys3.store.figures import Figure
 from anys3.store.rados import stripes
 from anys3.store.rados.connection import Client, Connection, Operation, parse
 from anys3.store.rados.reading import RadosReader
@@ -70,6 +71,10 @@ class RadosBlobs:
     def check(self) -> None:
         """Write, read and remove a blob. Raises StoreFull, Unavailable."""
         probe(self)
+
+    def figures(self) -> Sequence[Figure]:
+        """Return how many operations there were, are, and failed."""
+        return self._client.counts.figures()
 
     def close(self) -> None:
         """Wait for what is under way, and disconnect. Idempotent."""

@@ -16,6 +16,7 @@ from typing import Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from anys3.store.errors import Unavailable
+from anys3.store.figures import Figure
 from anys3.store.rados.library import FULL_TRY, explain, load
 
 Handle = ctypes.c_void_p
@@ -139,10 +140,35 @@ class WriteOperation:
         return operation.submitted(code)
 
 
+class Counts:
+    """What came of the operations of a client. Under the connection's lock."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.ended = 0
+        self.timed_out = 0
+        self.failed = 0
+
+    def figures(self) -> list[Figure]:
+        """Return them as figures."""
+        return [
+            Figure("anys3_rados_operations_total", "Operations of RADOS that have ended.", self.ended),
+            Figure("anys3_rados_operations", "Operations that are under way.", self.begun - self.ended),
+            Figure(
+                "anys3_rados_timeouts_total",
+                "Operations and connects without an answer in time (timeout=).",
+                self.timed_out,
+            ),
+            Figure(
+                "anys3_rados_failures_total", "Operations and connects that failed otherwise.", self.failed
+            ),
+        ]
+
+
 class Connection:
     """A connected client and its pool. Of the process that made it alone."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, counts: Counts) -> None:
         """Connect, within the timeout. Raises Unavailable."""
         self.library = load()
         self.pid = os.getpid()
@@ -150,6 +176,7 @@ class Connection:
         self._patience_s = 2 * address.timeout_s + 5
         self._idle = threading.Condition()
         self._count = 0  # operations under way
+        self._counts = counts
         self._cluster = Handle()
         self.ioctx = Handle()
         what = f"pool {address.pool!r} of {address.conf}, as client.{address.id}"
@@ -177,22 +204,30 @@ class Connection:
 
     def _check(self, code: int, what: str) -> None:
         if code < 0:
+            self.notice(code)
             raise explain(code, what)
 
     def begin(self) -> None:
         """Count an operation."""
         with self._idle:
             self._count += 1
+            self._counts.begun += 1
 
     def end(self) -> None:
         """Count an operation that has ended."""
         with self._idle:
             self._count -= 1
+            self._counts.ended += 1
             if self._count == 0:
                 self._idle.notify_all()
 
     def notice(self, code: int) -> None:
-        """Learn from an error that a new connection is needed."""
+        """Count an error, and learn from it that a new connection is needed."""
+        with self._idle:
+            if -code == errno.ETIMEDOUT:
+                self._counts.timed_out += 1
+            else:
+                self._counts.failed += 1
         if -code == errno.ESHUTDOWN:
             self.is_blocked = True
 
@@ -252,6 +287,7 @@ class Client:
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self.counts = Counts()
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._failure: Unavailable | None = None
@@ -273,7 +309,7 @@ class Client:
             if self._failures != seen:  # somebody has tried while this one waited
                 raise Unavailable(str(self._failure))
             try:
-                self._connection = Connection(self.address)
+                self._connection = Connection(self.address, self.counts)
             except Unavailable as error:
                 self._failure = error
                 self._failures += 1

@@ -14,6 +14,7 @@ from anys3.protocol import xml
 from anys3.spec.errors import S3Error
 from anys3.store.blobs import BlobMissing
 from anys3.store.errors import StoreError, Unavailable
+from anys3.store.figures import Figure
 from anys3.store.s3 import listing, refusals, writing
 from anys3.store.s3.address import Address
 from anys3.store.s3.counts import Counts
@@ -82,6 +83,12 @@ class S3Blobs:
     def counts(self) -> Counts:
         """Return what was asked of the provider until now."""
         return self._requester.meter.counts()
+
+    def figures(self) -> Sequence[Figure]:
+        """Return what was asked of the provider until now, and whether it answers."""
+        about = "0 while requests to the blobs' S3 provider fail at once, as it has not answered; else 1."
+        is_up = not self._requester.circuit.is_open
+        return [Figure("anys3_s3_up", about, is_up, over="least"), *self.counts().figures()]
 
     def close(self) -> None:
         """Let go of connections and threads. Idempotent."""

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from anys3.store.figures import Figure
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -17,6 +19,19 @@ class Counts:
     retries: int
     sent_bytes: int
     received_bytes: int
+
+    def figures(self) -> list[Figure]:
+        """Return them as figures."""
+        about = "Tries of requests to the blobs' S3 provider, by operation and status, or how they ended without one."
+        return [
+            *(
+                Figure("anys3_s3_requests_total", about, count, (("operation", name), ("outcome", outcome)))
+                for (name, outcome), count in sorted(self.requests.items())
+            ),
+            Figure("anys3_s3_retries_total", "Those of them that were not the first try.", self.retries),
+            Figure("anys3_s3_sent_bytes_total", "Bytes of bodies sent to the provider.", self.sent_bytes),
+            Figure("anys3_s3_received_bytes_total", "Bytes of bodies it has sent.", self.received_bytes),
+        ]
 
     def __str__(self) -> str:
         """Return one line for a log."""
