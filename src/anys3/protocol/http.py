@@ -68,6 +68,8 @@ class Request:
     """x-amz-request-id of the answer (HTTP-05)."""
     is_secure: bool = False
     is_loopback: bool = True
+    operation: str = "unknown"
+    """S3's name of what is asked for, once that is known."""
 
 
 @dataclass(slots=True)

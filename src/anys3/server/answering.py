@@ -31,6 +31,7 @@ class Answerer(MessageReader):
         "_is_later",
         "_left",
         "_share",
+        "_tally",
         "_transport",
         "handled",
         "is_lost",
@@ -45,6 +46,7 @@ class Answerer(MessageReader):
         self.is_lost = False
         self._handle = connections.app.handle
         self._date = connections.date
+        self._tally = connections.tally
         self._driver: Driver | None = None
         self.handled: Request | None = None  # its handler has suspended
         self._is_later = False  # `go_on` will be called
@@ -151,16 +153,19 @@ class Answerer(MessageReader):
                 self._transport.write(
                     b"".join((STATUS_LINES[status], request_id, self._date.now(), answer.headers, tail, body))
                 )
+            if self._tally is not None:
+                self._tally.note(request, status, len(body))
             self._answered(request, is_closing=is_closing)
             return
         head = b"".join((STATUS_LINES[status], request_id, self._date.now(), answer.headers, tail))
-        self._send(request, head, body, is_closing=is_closing)
+        self._send(request, status, head, body, is_closing=is_closing)
 
-    def _send(self, request: Request, head: bytes, content: Any, *, is_closing: bool) -> None:
+    def _send(self, request: Request, status: int, head: bytes, content: Any, *, is_closing: bool) -> None:
         """Send a content."""
         if type(request.body) is not StreamingBody:
             request.body = EMPTY  # not to be kept for as long as a client takes to read
         is_at_once = True
+        length: int = content.length
 
         def done(_: Any, error: BaseException | None) -> None:
             self._driver = None
@@ -170,6 +175,8 @@ class Answerer(MessageReader):
                 if error is not None:
                     failures.note_broken(request, error, self.connections.log)
                     self.abort()  # the head is out: nothing else can tell that bytes are missing (GET-09)
+                if self._tally is not None:
+                    self._tally.note(request, status, 0 if error else length)
                 self._answered(request, is_closing=is_closing)
             if not is_at_once:
                 self._proceed()

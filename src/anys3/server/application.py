@@ -123,6 +123,7 @@ class Application:
         if proof.signed_query_headers:
             request.headers.update(proof.signed_query_headers)
         operation = self._router.resolve(request.method, target, query, request.headers)
+        request.operation = operation.name
         bucket = None
         if target.bucket is not None:
             bucket = self._buckets.get(target.bucket)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from anys3.server import audit
 from anys3.server.config import Settings
 from anys3.server.credentials import FILE_NAME, RootKey, weakness_of
+from anys3.server.options import Listen
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class Started:
     host: str
     port: int
     root: RootKey
+    metrics_port: int = 0
+    """The port of `settings.metrics`, if there is one."""
     certificate: str = ""
     """The file of a self-signed certificate that clients must be told to trust; "" if there is none."""
 
@@ -61,6 +64,8 @@ def _head(started: Started, version: str) -> list[str]:
         lines.append(f"  audit log   {(settings.directory / audit.FILE_NAME).resolve()}")
     lines.append(f"  workers     {settings.workers}")
     lines.append(f"  transport   {_transport(started)}")
+    if settings.metrics is not None:
+        lines.append(f"  metrics     {_metrics(settings.metrics, started.metrics_port)}")
     if settings.domains:
         lines.append(
             "  addressing  path, and virtual host: " + ", ".join(f"BUCKET.{d}" for d in settings.domains)
@@ -77,6 +82,11 @@ def _transport(started: Started) -> str:
         return "plain HTTP" + (", this machine only" if started.settings.listen.is_loopback else "")
     name = started.certificate or str(started.settings.tls_cert)
     return f"TLS 1.2 and 1.3, {'self-signed ' if started.certificate else ''}certificate {name}"
+
+
+def _metrics(listen: Listen, port: int) -> str:
+    seen_by = "" if listen.is_loopback else f"; whoever reaches {listen.host} can read them"
+    return f"http://{_reachable(listen.host)}:{port}/metrics and /health{seen_by}"
 
 
 def _is_shown(started: Started, is_terminal: bool) -> bool:

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from anys3.server.credentials import KeyPair, check_root_key
-from anys3.server.options import DEFAULT_LISTEN, OPTIONS, Listen, Option, WantedBucket, default_workers
+from anys3.server.options import (
+    DEFAULT_LISTEN,
+    DEFAULT_METRICS_PORT,
+    OPTIONS,
+    Listen,
+    Option,
+    WantedBucket,
+    default_workers,
+)
 from anys3.server.refusals import Exit, Refusal
 from anys3.store.opening import BLOBS_FORM, INDEX_FORM, Location
 from anys3.store.starting import Unsuitable
@@ -43,6 +51,8 @@ class Settings:
     annex: frozenset[str] | None = None
     allow_sigv2: bool = True
     buckets: tuple[WantedBucket, ...] = ()
+    metrics: Listen | None = None
+    """Where metrics and health are told; None: nowhere."""
     access_log: bool = False
     explain_signatures: bool | None = None
     """Whether answers say why a signature does not match; None: on loopback only."""
@@ -160,6 +170,16 @@ def _check(settings: Settings) -> None:
             Exit.USAGE,
             f"plain HTTP on {settings.listen} could be read by others: give --tls-cert and --tls-key, or"
             " --tls-self-signed, or --plain-http if a proxy in front speaks TLS",
+        )
+    if (
+        settings.metrics is not None
+        and settings.metrics.port
+        and settings.metrics.port == settings.listen.port
+    ):
+        raise Refusal(
+            Exit.USAGE,
+            f"metrics are never told beside S3: give --metrics another port than {settings.listen.port}, such as"
+            f" {DEFAULT_METRICS_PORT}",
         )
     if settings.root_key is not None:
         check_root_key(settings.root_key, settings.root_key_source, settings.listen.is_loopback)

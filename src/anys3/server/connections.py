@@ -15,6 +15,7 @@ from anys3.server import platform
 from anys3.server.budget import Budget
 from anys3.server.dates import DateLine
 from anys3.server.limits import Limits
+from anys3.server.tallies import Tally
 
 Result = TypeVar("Result")
 _POOL_THREADS = 8
@@ -61,8 +62,12 @@ class Connection(Protocol):
 class Connections:
     """The open connections of one worker and what they share. Belongs to one event loop."""
 
-    def __init__(self, app: Application, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, app: Application, limits: Limits, loop: asyncio.AbstractEventLoop, tally: Tally | None = None
+    ) -> None:
+        """Begin with no connections; what they answer is counted in `tally`."""
         self.app = app
+        self.tally = tally
         self.limits = limits
         self.loop = loop
         self.log = app.log

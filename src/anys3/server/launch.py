@@ -22,8 +22,11 @@ from anys3.server.banner import Started
 from anys3.server.buckets import make_wanted
 from anys3.server.config import Settings
 from anys3.server.locations import refusing, require_open, taken
+from anys3.server.monitoring import Monitor
+from anys3.server.options import Listen
 from anys3.server.refusals import Exit, Refusal
 from anys3.server.serving import run_worker
+from anys3.server.tallies import Tallies
 from anys3.store import opening
 
 if TYPE_CHECKING:
@@ -46,8 +49,11 @@ def run(settings: Settings, show: Show) -> int:
         sockets = bind(settings)
         for each in sockets:
             stack.enter_context(each)
+        metrics = bind_metrics(settings)
+        for each in metrics:
+            stack.enter_context(each)
         with refusing(settings.location):
-            _Launch(settings, sockets, certificate, show).serve()
+            _Launch(settings, sockets, metrics, certificate, show).serve()
     return Exit.OK
 
 
@@ -117,25 +123,52 @@ def bind(settings: Settings) -> list[socket.socket]:
                 probe.close()
         return listeners.bind(listen.host, listen.port, is_shared=is_shared)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            reason = (
-                "the port is in use: stop what uses it, or give another by --listen HOST:PORT (port 0: any)"
-            )
-        elif error.errno == errno.EACCES:
-            reason = "ports below 1024 need a right that this user doesn't have: give another by --listen"
-        else:
-            reason = f"{error.strerror or error}: expected an address of this machine"
-        raise Refusal(Exit.ADDRESS, f"can't listen on {listen}: {reason}") from None
+        raise _unlistenable(listen, error, "--listen") from None
+
+
+def bind_metrics(settings: Settings) -> list[socket.socket]:
+    """Return the listening sockets of metrics, which workers share. Raises Refusal (exit code 4)."""
+    listen = settings.metrics
+    if listen is None:
+        return []
+    sockets = []
+    try:
+        sockets = listeners.bind(listen.host, listen.port)
+        for each in sockets:
+            each.listen()
+    except OSError as error:
+        for each in sockets:
+            each.close()
+        raise _unlistenable(listen, error, "--metrics") from None
+    return sockets
+
+
+def _unlistenable(listen: Listen, error: OSError, flag: str) -> Refusal:
+    if error.errno == errno.EADDRINUSE:
+        reason = f"the port is in use: stop what uses it, or give another by {flag} HOST:PORT (port 0: any)"
+    elif error.errno == errno.EACCES:
+        reason = f"ports below 1024 need a right that this user doesn't have: give another by {flag}"
+    else:
+        reason = f"{error.strerror or error}: expected an address of this machine"
+    return Refusal(Exit.ADDRESS, f"can't listen on {listen}: {reason}")
 
 
 class _Launch:
     """One start, once certificate, port and directory are ours."""
 
     def __init__(
-        self, settings: Settings, sockets: list[socket.socket], certificate: Certificate | None, show: Show
+        self,
+        settings: Settings,
+        sockets: list[socket.socket],
+        metrics: list[socket.socket],
+        certificate: Certificate | None,
+        show: Show,
     ) -> None:
         self._settings = settings
         self._sockets = sockets
+        self._metrics = metrics
+        self._tallies = Tallies(settings.workers) if metrics else None
+        self._monitor: Monitor | None = None
         self._certificate = certificate
         self._show = show
         self._audit = audit.Audit(settings.directory)
@@ -157,7 +190,7 @@ class _Launch:
                 raise
             return self._app(store)
 
-        self._work(make_app, self._sockets, self._tell, None)
+        self._work(0, make_app, self._sockets, self._tell, None)
 
     def _prefork(self) -> None:
         location = self._settings.location
@@ -186,7 +219,7 @@ class _Launch:
             for each in self._sockets:
                 each.close()
             with refusing(location):
-                self._work(make_app, sockets, is_ready, lifeline)
+                self._work(slot, make_app, sockets, is_ready, lifeline)
 
         try:
             workers.supervise(self._settings.workers, work, log=log, on_ready=self._tell)
@@ -204,12 +237,15 @@ class _Launch:
 
     def _work(
         self,
+        slot: int,
         make_app: Callable[[], Awaitable[App]],
         sockets: list[socket.socket],
         on_ready: Callable[[], None],
         lifeline: int | None,
     ) -> None:
         certificate = self._certificate
+        if self._tallies is not None:
+            self._monitor = Monitor(self._tallies, slot, self._metrics)
         run_worker(
             make_app,
             sockets,
@@ -217,6 +253,7 @@ class _Launch:
             reload=certificate.reload if certificate else None,
             on_ready=on_ready,
             lifeline=lifeline,
+            monitor=self._monitor,
         )
         if self._broken:
             raise Refusal(
@@ -250,6 +287,8 @@ class _Launch:
             explains_signatures=settings.explains_signatures,
         )
         app = Application(store, service, audit=self._audit)
+        if self._monitor is not None:
+            self._monitor.store = store
         return (AccessLog(app) if settings.access_log else app), store.close
 
     def _tell(self) -> None:
@@ -257,4 +296,5 @@ class _Launch:
         host, port = self._sockets[0].getsockname()[:2]
         certificate = self._certificate
         trust = str(certificate.chain.resolve()) if certificate and certificate.is_self_signed else ""
-        self._show(Started(self._settings, host, port, self._root, trust))
+        metrics_port = self._metrics[0].getsockname()[1] if self._metrics else 0
+        self._show(Started(self._settings, host, port, self._root, metrics_port, trust))

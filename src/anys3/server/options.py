@@ -16,6 +16,7 @@ from anys3.server.strictness import parse_annex, parse_profiles
 from anys3.store.opening import BLOBS_FORM, check_blobs, check_index
 
 DEFAULT_PORT = 9000
+DEFAULT_METRICS_PORT = 9102
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def parse_directory(text: str) -> Path:
     return Path(text)
 
 
-def parse_listen(text: str) -> Listen:
+def parse_listen(text: str, default_port: int = DEFAULT_PORT) -> Listen:
     """Return where to listen, from `HOST:PORT`, `HOST`, `PORT`, `:PORT` or `[v6]:PORT`.
 
     >>> str(parse_listen("9000")), str(parse_listen("[::1]:80")), str(parse_listen(":9000"))
@@ -109,12 +110,21 @@ def parse_listen(text: str) -> Listen:
     """
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
-        host, port = ("127.0.0.1", text) if text.isdigit() else (text, str(DEFAULT_PORT))
+        host, port = ("127.0.0.1", text) if text.isdigit() else (text, str(default_port))
     elif not host:
         host = "0.0.0.0"  # noqa: S104 (`:9000` is what people write for every address; needs --plain-http)
     if not (port.isascii() and port.isdigit() and int(port) <= 65_535):
         raise ValueError(f"expected HOST:PORT with a port from 0 to 65535, got {text!r}")
     return Listen(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+def parse_metrics(text: str) -> Listen:
+    """Return where metrics are told, in the forms of `parse_listen`.
+
+    >>> str(parse_metrics("9102")), str(parse_metrics("10.0.0.11"))
+    ('127.0.0.1:9102', '10.0.0.11:9102')
+    """
+    return parse_listen(text, DEFAULT_METRICS_PORT)
 
 
 def default_workers() -> int:
@@ -256,6 +266,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "buckets", "buckets to make at start, such as photos,site:public", parse_bucket, "NAMES", is_list=True
+    ),
+    Option(
+        "metrics",
+        "answer GET /metrics (for Prometheus) and /health (for load balancers) there, over HTTP, to everybody who"
+        " reaches it; a port of its own, such as 127.0.0.1:9102 (default: nowhere)",
+        parse_metrics,
+        "HOST:PORT",
     ),
     Option("access_log", "write one line for each request to stderr", is_switch=True),
     Option(

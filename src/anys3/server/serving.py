@@ -15,6 +15,7 @@ from anys3.server import platform
 from anys3.server.connections import Application, Connections
 from anys3.server.limits import Limits
 from anys3.server.listeners import BACKLOG
+from anys3.server.monitoring import Monitor
 from anys3.server.protocol import HttpProtocol
 from anys3.server.timeouts import Sweeper
 
@@ -30,17 +31,19 @@ async def serve(
     limits: Limits | None = None,
     *,
     on_ready: Callable[[], None] | None = None,
+    monitor: Monitor | None = None,
 ) -> None:
     """Serve until `stop` is set; then accept no more, let requests in flight finish, and return.
 
     Idle connections are closed at once, busy ones after their answer, all of them after `drain_s`. The
-    sockets are closed at the end. `on_ready` is called when connections are accepted.
+    sockets are closed at the end. `on_ready` is called when connections are accepted. `monitor` goes on to tell
+    until the last connection is closed.
     """
     limits = limits or Limits()
     loop = asyncio.get_running_loop()
     previous = loop.get_exception_handler()
     loop.set_exception_handler(_quieter(app))
-    connections = Connections(app, limits, loop)
+    connections = Connections(app, limits, loop, monitor.tally if monitor else None)
     sweeper = Sweeper(connections)
     tls: dict[str, Any] = {}
     if tls_context is not None:
@@ -58,6 +61,8 @@ async def serve(
                 )
             )
         sweeper.start()
+        if monitor is not None:
+            await monitor.begin(connections)
         if on_ready is not None:
             on_ready()
         await stop.wait()
@@ -65,6 +70,8 @@ async def serve(
     finally:
         for server in servers:
             server.close()
+        if monitor is not None:
+            await monitor.end()
         sweeper.stop()
         connections.close()
         loop.set_exception_handler(previous)
@@ -120,6 +127,7 @@ def run_worker(
     reload: Callable[[], None] | None = None,
     on_ready: Callable[[], None] | None = None,
     lifeline: int | None = None,
+    monitor: Monitor | None = None,
 ) -> None:
     """Run one worker in this process until SIGTERM or SIGINT; SIGHUP calls `reload` (certificates).
 
@@ -139,7 +147,7 @@ def run_worker(
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
         try:
-            await serve(app, sockets, tls_context, stop, limits, on_ready=on_ready)
+            await serve(app, sockets, tls_context, stop, limits, on_ready=on_ready, monitor=monitor)
         finally:
             await close()
 
