@@ -12,7 +12,7 @@ import pytest
 import anys3
 from tests.rawclient import RawClient
 
-pytest_plugins = ["tests.engines.fixtures"]
+pytest_plugins = ["tests.engines.fixtures", "tests.store.s3_provider"]
 _numbers = itertools.count(1)
 
 

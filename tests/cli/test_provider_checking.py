@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,20 +11,8 @@ from anys3.cli import provider_checking
 from anys3.server.refusals import Refusal
 from anys3.store.s3 import provider_of
 from tests.rawclient import RawClient
-from tests.store.faulty import Fault, Proxy, faulty
-from tests.store.s3_provider import BUCKET, Provider, in_memory
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with in_memory() as provider:
-        yield provider
-
-
-@pytest.fixture
-def proxy(provider: Provider) -> Iterator[Proxy]:
-    with faulty(provider.port) as proxy:
-        yield proxy
+from tests.store.faulty import Fault, Proxy
+from tests.store.s3_provider import BUCKET, Provider
 
 
 def check(provider: Provider, home: Path, url: str | None = None) -> None:

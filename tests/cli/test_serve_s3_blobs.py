@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from anys3.server.refusals import Exit
 from tests.cli.conftest import CommandLine
-from tests.store.faulty import Fault, Proxy, faulty
-from tests.store.s3_provider import BUCKET, Provider, in_memory
+from tests.store.faulty import Fault, Proxy
+from tests.store.s3_provider import BUCKET, Provider
 
 MIB = 1 << 20
 WAIT_S = 60.0
 BYTES = random.Random(8).randbytes(9 * MIB + 1)
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with in_memory() as provider:
-        yield provider
-
-
-@pytest.fixture
-def proxy(provider: Provider) -> Iterator[Proxy]:
-    with faulty(provider.port) as proxy:
-        yield proxy
 
 
 def test_large_contents_lie_there_and_survive_a_restart(anys3_cli: CommandLine, provider: Provider) -> None:

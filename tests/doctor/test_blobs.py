@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import anys3
 from anys3.client.answers import Answer
 from anys3.store.files import examining as files
 from anys3.store.files import open_blobs
 from anys3.store.s3 import examining as s3
 from tests.doctor.findings import clock, levels, worst
-from tests.rawclient import RawClient
+from tests.store.s3_provider import BUCKET, Provider
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 @pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[anys3.Server]:
+def provider(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> Provider:
     """Another S3, whose root key this process has."""
-    with anys3.Server() as running:
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", running.access_key_id)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", running.secret_access_key)
-        client = RawClient(running.endpoint_url, running.access_key_id, running.secret_access_key)
-        assert client.request("PUT", "/blobs").status == 200
-        yield running
+    for name, value in provider.environment.items():
+        monkeypatch.setenv(name, value)
+    return provider
 
 
-def url(provider: anys3.Server, bucket: str = "blobs") -> str:
-    return f"s3://{bucket}/site?endpoint={provider.endpoint_url}&region=us-east-1"
+def url(provider: Provider, bucket: str = BUCKET) -> str:
+    return f"s3://{bucket}/site?endpoint={provider.url}&region=us-east-1"
 
 
 def answer(status: int, root: str, text: str = "") -> Answer:
@@ -42,26 +37,24 @@ def answer(status: int, root: str, text: str = "") -> Answer:
 # --- another S3 ---------------------------------------------------------------------------------------
 
 
-def test_a_bucket_of_a_provider_is_well(provider: anys3.Server) -> None:
+def test_a_bucket_of_a_provider_is_well(provider: Provider) -> None:
     found = levels(s3.examine(url(provider), clock))
     wanted = ("blobs", "clock", "transport", "probe")
     assert {id: found[id] for id in wanted} == dict.fromkeys(wanted, "ok")
 
 
-def test_a_bucket_that_is_not_there_is_told(provider: anys3.Server) -> None:
+def test_a_bucket_that_is_not_there_is_told(provider: Provider) -> None:
     finding = worst(s3.examine(url(provider, "nowhere"), clock))["blobs"]
     assert (finding.level, "NoSuchBucket" in finding.found) == ("problem", True)
 
 
-def test_a_wrong_secret_is_told_and_not_shown(
-    provider: anys3.Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_secret_is_told_and_not_shown(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-right-secret")
     finding = worst(s3.examine(url(provider), clock))["blobs"]
     assert (finding.level, "not-the-right" in str(finding)) == ("problem", False)
 
 
-def test_a_provider_whose_clock_is_wrong_is_told(provider: anys3.Server) -> None:
+def test_a_provider_whose_clock_is_wrong_is_told(provider: Provider) -> None:
     assert levels(s3.examine(url(provider), lambda: clock() - 300))["clock"] == "problem"
 
 

@@ -1,4 +1,4 @@
-"""The project's own server as the S3 provider that blobs lie at."""
+"""The project's own server as the S3 provider that blobs lie at; the fixtures are for all tests."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+import pytest
+
 import anys3
 from anys3.store.s3 import S3Blobs, open_blobs
 from tests.processes import ACCESS_KEY_ID, SECRET_ACCESS_KEY, ServerProcess
 from tests.rawclient import RawClient
+from tests.store.faulty import Proxy, faulty
 
 BUCKET = "blobs"
 DOMAIN = "s3.localhost"
@@ -58,12 +61,19 @@ class Provider:
         )
 
 
-@contextmanager
-def in_memory() -> Iterator[Provider]:
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
     """A server in this process that keeps everything in memory, over plain HTTP."""
     with anys3.Server(buckets=[BUCKET]) as server:
         url = server.endpoint_url
         yield Provider(url, RawClient(url, server.access_key_id, server.secret_access_key))
+
+
+@pytest.fixture
+def proxy(provider: Provider) -> Iterator[Proxy]:
+    """What a test puts between itself and the provider, to break."""
+    with faulty(provider.port) as proxy:
+        yield proxy
 
 
 @contextmanager

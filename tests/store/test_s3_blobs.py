@@ -8,7 +8,7 @@ import pytest
 
 from anys3.store.blobs import Blobs
 from tests.store.blobs_suite import ContentsSuite
-from tests.store.s3_provider import BUCKET, Provider, in_memory, over_tls
+from tests.store.s3_provider import BUCKET, Provider, over_tls
 
 PREFIX = "site/one"
 
@@ -29,12 +29,6 @@ class S3Suite(ContentsSuite):
 
 
 @pytest.fixture(scope="module")
-def plain() -> Iterator[Provider]:
-    with in_memory() as provider:
-        yield provider
-
-
-@pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     with over_tls(tmp_path_factory.mktemp("provider") / "data") as provider:
         yield provider
@@ -42,10 +36,6 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 
 class TestOverHttp(S3Suite):
     """A server in memory, path-style."""
-
-    @pytest.fixture
-    def provider(self, plain: Provider) -> Provider:
-        return plain
 
 
 class TestOverTls(S3Suite):

@@ -19,26 +19,14 @@ from anys3.store.s3.circuit import Circuit
 from anys3.store.s3.requests import Surroundings
 from anys3.store.s3.writing import size_of_part
 from tests.rawclient import RawClient
-from tests.store.faulty import Fault, Proxy, faulty
-from tests.store.s3_provider import BUCKET, Provider, in_memory
+from tests.store.faulty import Fault, Proxy
+from tests.store.s3_provider import BUCKET, Provider
 
 MIB = 1 << 20
 BYTES = random.Random(7).randbytes(19 * MIB + 5)
 WAIT_S = 60.0
 OVERLOAD = Fault(status=503)
 LOST = Fault(is_answer_lost=True)
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with in_memory() as provider:
-        yield provider
-
-
-@pytest.fixture
-def proxy(provider: Provider) -> Iterator[Proxy]:
-    with faulty(provider.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture

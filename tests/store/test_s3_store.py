@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from anys3.store.embedded import open_store, prepare, recover
 from anys3.store.interface import Store
-from tests.store.s3_provider import Provider, in_memory
+from tests.store.s3_provider import Provider
 from tests.store.suite import Suite, run
 
 __all__ = ["run"]
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with in_memory() as provider:
-        yield provider
 
 
 class TestEmbeddedIndex(Suite):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -16,13 +15,13 @@ from anys3.store.blobs import BlobMissing
 from anys3.store.errors import Unavailable
 from anys3.store.files.blobs import FileSink
 from anys3.store.interface import Opened
-from anys3.store.mutations import Committed, DeleteEntry, Mutation, PutEntry
 from anys3.store.postgresql.connections import Pool
 from anys3.store.postgresql.engine import PostgresqlStore
 from anys3.store.postgresql.janitor import Janitor
 from anys3.store.postgresql.lease import Lease
 from anys3.store.postgresql.names import BlobNames
 from anys3.store.rados.reading import RadosReader
+from tests.torture import planting
 
 _WINDOW_S = 0.02
 """How long a race is held open, so that a slow machine finds it as well as a fast one."""
@@ -30,23 +29,7 @@ _WINDOW_S = 0.02
 
 def answer_before_commit() -> None:
     """A write without a condition is acknowledged while its commit is still to come."""
-    original = PostgresqlStore.commit
-    tasks = set()
-
-    async def commit(self: PostgresqlStore, mutation: Mutation) -> Committed:
-        if mutation.expect or not all(isinstance(one, PutEntry | DeleteEntry) for one in mutation.changes):
-            return await original(self, mutation)
-
-        async def later() -> None:
-            await asyncio.sleep(_WINDOW_S)
-            await original(self, mutation)
-
-        task = asyncio.ensure_future(later())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        return Committed(0)
-
-    PostgresqlStore.commit = commit  # type: ignore[method-assign]
+    planting.answer_before_commit(PostgresqlStore, _WINDOW_S)
 
 
 def unknown_commit_repeated() -> None:

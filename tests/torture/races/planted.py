@@ -31,6 +31,7 @@ from anys3.store.mutations import (
     Present,
     PutEntry,
 )
+from tests.torture import planting
 
 _STALE_S = 0.05
 _WINDOW_S = 0.004
@@ -92,24 +93,7 @@ async def _decide(store: EmbeddedStore, bucket: Bucket, expectation: Expectation
 
 def answer_before_commit() -> None:
     """A write without a condition is answered while its transaction is still to come."""
-    original = EmbeddedStore.commit
-    tasks = set()
-
-    async def commit(self: EmbeddedStore, mutation: Mutation) -> Committed:
-        plain = all(isinstance(change, PutEntry | DeleteEntry) for change in mutation.changes)
-        if mutation.expect or not plain:
-            return await original(self, mutation)
-
-        async def later() -> None:
-            await asyncio.sleep(_WINDOW_S)
-            await original(self, mutation)
-
-        task = asyncio.ensure_future(later())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        return Committed(0)
-
-    EmbeddedStore.commit = commit  # type: ignore[method-assign]
+    planting.answer_before_commit(EmbeddedStore, _WINDOW_S)
 
 
 def emptiness_before_transaction() -> None:
