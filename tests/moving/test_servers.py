@@ -138,7 +138,9 @@ def test_a_store_moves_to_postgresql_and_back(postgresql: Database, tmp_path: Pa
             journal.objects |= client.journal.objects
         compare(server.s3, journals, others)
         server.stop()
-    assert "moved to" in run("serve", "--index", index, "--blobs", blobs, code=15)[1]
+    assert (
+        "moved to" in run("serve", "--index", index, "--blobs", blobs, "--listen", "127.0.0.1:0", code=15)[1]
+    )
     with serving(back) as server:
         compare(server.s3, journals, others)
     out, _ = run("store", "resume", index, "--json")
