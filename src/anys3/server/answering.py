@@ -149,12 +149,12 @@ class Answerer(MessageReader):
             tail = b"Connection: keep-alive\r\n" + tail
         request_id = request.id.encode()
         if type(body) is bytes:
+            if self._tally is not None:  # first: who has the answer finds it counted
+                self._tally.note(request, status, len(body))
             if not self.is_lost:
                 self._transport.write(
                     b"".join((STATUS_LINES[status], request_id, self._date.now(), answer.headers, tail, body))
                 )
-            if self._tally is not None:
-                self._tally.note(request, status, len(body))
             self._answered(request, is_closing=is_closing)
             return
         head = b"".join((STATUS_LINES[status], request_id, self._date.now(), answer.headers, tail))
