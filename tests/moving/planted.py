@@ -9,13 +9,14 @@ import pytest
 
 from anys3.model import AccessKey, Upload
 from anys3.store.errors import NoSuchUpload, Paused
-from anys3.store.memory import MemoryStore
+from anys3.store.memory import MemoryStore, noting
 from anys3.store.moving import carrying, copying, passing, walking
 from anys3.store.moving.carrying import Carrier
 from anys3.store.moving.copying import Copy
 from anys3.store.moving.passing import Passing
 from anys3.store.moving.report import Report
 from anys3.store.moving.verifying import Sums
+from anys3.store.mutations import PutPart
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -133,19 +134,19 @@ def settings_are_left_out(patch: pytest.MonkeyPatch) -> None:
 
 def nobody_waits_for_the_last_pass(patch: pytest.MonkeyPatch) -> None:
     """The source is paused after the last pass, not before."""
-    original = Passing.run
+    original = Passing.follow
 
-    async def run(self: Any, title: str, total: int, *, is_last: bool = False) -> Any:
+    async def follow(self: Any, title: str, notes: Any, *, is_last: bool = False) -> Any:
         source = self._source
         pause = await source.paused()
         if is_last and pause is not None:
             await source.resume(pause)
-            found = await original(self, title, total, is_last=is_last)
+            found = await original(self, title, notes, is_last=is_last)
             source._store.kept.pause = pause  # as if it had never ended
             return found
-        return await original(self, title, total, is_last=is_last)
+        return await original(self, title, notes, is_last=is_last)
 
-    patch.setattr(Passing, "run", run)
+    patch.setattr(Passing, "follow", follow)
 
 
 def an_ended_pause_is_no_matter(patch: pytest.MonkeyPatch) -> None:
@@ -181,11 +182,11 @@ def the_target_is_opened_first(patch: pytest.MonkeyPatch) -> None:
     """Between two marks both stores take changes."""
     original = Copy._switch
 
-    async def switch(self: Any, passing: Any) -> None:
+    async def switch(self: Any, *passing_and_notes: Any) -> None:
         mark = await self._target.paused()
         await self._target.resume(mark)
         try:
-            await original(self, passing)
+            await original(self, *passing_and_notes)
         finally:
             await self._target.pause(mark.reason)
 
@@ -247,37 +248,102 @@ def engines_that_are_away_end_the_copy(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "patiently", at_once)
 
 
-def changed_rows_are_not_seen(patch: pytest.MonkeyPatch) -> None:
-    """A stretch with the same keys is taken for unchanged."""
-    patch.setattr(walking, "_sum", lambda rows: hash(tuple(key for key, _ in rows)))
+def a_change_is_not_noted(patch: pytest.MonkeyPatch) -> None:
+    """One kind of mutation forgets to note its key."""
+    original = noting.keys_of
+
+    def keys_of(mutation: Any) -> list[bytes]:
+        return [] if isinstance(mutation.changes[0], PutPart) else original(mutation)
+
+    patch.setattr(noting, "keys_of", keys_of)
 
 
-def what_differed_is_believed(patch: pytest.MonkeyPatch) -> None:
-    """A stretch is not looked at again, though what differed there may not have been copied."""
+def notes_are_struck_after_the_copy(patch: pytest.MonkeyPatch) -> None:
+    """What was changed between the copy of a key and the end of its note is not noted again."""
+    original = Passing.follow
 
-    def add(self: Any, window: Any) -> None:
-        self._lasts.append(window.last)
-        self._sums.append(walking._sum(window.rows))
+    async def take(self: Any, notes: Any, **_: object) -> list[Any]:
+        self.taken = await self._source.noted(notes, 10**6)
+        return list(self.taken)
 
-    patch.setattr(walking.Known, "add", add)
+    async def follow(self: Any, title: str, notes: Any, **others: Any) -> Any:
+        counts = await original(self, title, notes, **others)
+        await self._source.strike_noted(notes, self.taken)
+        return counts
+
+    patch.setattr(Passing, "_take", take)
+    patch.setattr(Passing, "follow", follow)
 
 
-def new_keys_at_the_end_are_not_seen(patch: pytest.MonkeyPatch) -> None:
-    """Only the stretches of the pass before are looked at."""
+def notes_begin_after_the_second_pass(patch: pytest.MonkeyPatch) -> None:
+    """What was changed while everything was compared, behind where that was, is not noted."""
+    original = Passing.run
 
-    async def none(_: object) -> list[Any]:
-        return []
+    async def run(self: Any, title: str, total: int) -> Any:
+        counts = await original(self, title, total)
+        self._source._store.kept.noting._keys.clear()
+        return counts
 
-    original = walking._then
-    patch.setattr(
-        walking, "_then", lambda rest, more, start: original(rest, more if start is None else none, start)
-    )
+    patch.setattr(Passing, "run", run)
+
+
+def one_page_of_notes_is_taken(patch: pytest.MonkeyPatch) -> None:
+    """The last pass leaves what is noted behind its first page."""
+
+    async def take(self: Any, notes: Any, **_: object) -> list[Any]:
+        page: list[Any] = await self._source.noted(notes, passing.PAGE)
+        await self._source.strike_noted(notes, page)
+        return page
+
+    patch.setattr(Passing, "_take", take)
+
+
+def uploads_are_not_looked_at_for_notes(patch: pytest.MonkeyPatch) -> None:
+    """Of a key that was noted only the object is copied."""
+    original = Passing._uploads
+
+    async def uploads(self: Any, buckets: Any, only: bytes | None = None) -> None:
+        if only is None:
+            await original(self, buckets)
+
+    patch.setattr(Passing, "_uploads", uploads)
+
+
+def notes_that_ended_are_no_matter(patch: pytest.MonkeyPatch) -> None:
+    """Who has lost the notes takes it that nothing was changed."""
+
+    async def noted(self: Any, notes: Any, limit: int) -> list[Any]:
+        kept = self.kept.noting
+        return kept.first(notes, limit) if kept.notes == notes else []
+
+    patch.setattr(MemoryStore, "noted", noted)
+
+
+def old_notes_are_for_new_buckets(patch: pytest.MonkeyPatch) -> None:
+    """A bucket is told from the one before it by its time alone."""
+    patch.setattr(Passing, "_was_made_anew", lambda _, ours, theirs: ours.created_ms != theirs.created_ms)
+
+
+def damage_is_told_once(patch: pytest.MonkeyPatch) -> None:
+    """A pass over what was noted forgets what could not be copied before."""
+    original = Passing.follow
+
+    async def follow(self: Any, *args: Any, **others: Any) -> Any:
+        self._damaged.clear()
+        return await original(self, *args, **others)
+
+    patch.setattr(Passing, "follow", follow)
 
 
 PLANTED: list[Plant] = [
-    changed_rows_are_not_seen,
-    what_differed_is_believed,
-    new_keys_at_the_end_are_not_seen,
+    a_change_is_not_noted,
+    notes_are_struck_after_the_copy,
+    notes_begin_after_the_second_pass,
+    one_page_of_notes_is_taken,
+    uploads_are_not_looked_at_for_notes,
+    notes_that_ended_are_no_matter,
+    old_notes_are_for_new_buckets,
+    damage_is_told_once,
     the_last_page_is_skipped,
     tags_are_not_compared,
     nothing_is_removed,

@@ -17,6 +17,8 @@ from anys3.store.memory import MemoryBytes, MemoryStore
 from anys3.store.moving import Copy, Report
 from anys3.store.moving.verifying import Mismatch, Sums, check_parts
 from tests.moving import world
+from tests.moving.stores import Watched
+from tests.moving.test_following import many_passes
 from tests.moving.world import SAMPLE, Body, BucketPlan, ObjectPlan, StorePlan
 
 PLAN = StorePlan(
@@ -82,6 +84,28 @@ class Lying(MemoryStore):
         content = opened.entry.content
         assert isinstance(content, MemoryBytes)
         return opened._replace(inline=b"x" * opened.entry.size, source=None)
+
+
+def test_damage_that_was_found_by_an_early_pass_is_told_until_it_is_written_over() -> None:
+    async def test(key: bytes) -> Report:
+        source, target = Lying(), MemoryStore()
+        await world.fill(source, PLAN)
+
+        async def call(method: Any, *args: Any, **others: Any) -> Any:
+            if method.__name__ == "noted" and source.kept.pause is None:
+                (photos,) = await source.buckets()
+                await world.delete(source, photos, key)
+            return await method(*args, **others)
+
+        ours: Any = Watched(source, call)
+        with many_passes():
+            return await Copy(ours, target, ("here", "there")).run(follows=True)
+
+    report = asyncio.run(test(b"a"))
+    assert ([one.key for one in report.damaged], len(report.passes), report.is_moved) == ([b"b"], 5, False)
+    assert (report.last.objects, report.last.uploads) == (3, 1)
+    report = asyncio.run(test(b"b"))
+    assert (report.damaged, len(report.passes), report.is_moved) == ([], 6, True)
 
 
 def test_bytes_that_do_not_make_the_objects_etag_are_not_copied() -> None:

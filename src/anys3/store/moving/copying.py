@@ -1,5 +1,8 @@
 """A whole copy, and a move: passes until little is left to do, then the last one while nobody writes.
 
+The first two passes of a move look at everything. What is changed from the beginning of the second one on is noted by
+the source, so the others look at nothing else: the last one takes as long as what was changed in the one before it.
+
 The copy is paused from its first row to its last, so that nobody serves the half of a store, or takes a half for a
 whole. A move ends by two marks that stay: first the source takes no more changes, for good, and then the target does.
 A run that is cut short between any two steps leaves the source as it was, or as the next run expects it.
@@ -12,8 +15,8 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 
-from anys3.store.errors import Pause, PauseChanged
-from anys3.store.interface import Store
+from anys3.store.errors import NotesEnded, Pause, PauseChanged, StoreError, Unavailable
+from anys3.store.interface import Notes, Store
 from anys3.store.moving.passing import Passing
 from anys3.store.moving.report import Progress, Report
 from anys3.store.moving.walking import patiently
@@ -25,6 +28,10 @@ _GAIN = 0.7
 """What a pass has to be shorter than the one before by, for another one to be of use."""
 PAUSE_MIN_S = 60.0
 _TIMES_ESTIMATE = 10
+_NOTES_LAST_S = 120.0
+_KEEP_EVERY_S = 10.0
+_WHOLE_PASSES = 2
+"""So many look at everything."""
 
 
 class Refused(Exception):  # noqa: N818 (what happened)
@@ -77,16 +84,12 @@ class Copy:
         passing = Passing(self._source, self._target, self._progress)
         try:
             total = await passing.measure()
+            self.report.passes.append(await passing.run("copying", total))
             if follows:
-                await self._follow(passing, total)
-                if not self.report.damaged:
-                    await self._switch(passing)
-            else:
-                self.report.passes.append(await passing.run("copying", total))
-                self.report.left = await passing.differences() if not self.report.damaged else 0
-            if not self.report.damaged:
-                await self._target.resume(mark)
-                self.report.is_ready = True
+                await self._move(passing, mark)
+            elif not self.report.damaged:
+                self.report.left = await passing.differences()
+                await self._open(mark)
         finally:
             await passing.close()
         return self.report
@@ -115,19 +118,61 @@ class Copy:
     async def _holds_something(self) -> bool:
         return bool(await self._target.keys() or await self._target.buckets(limit=1))
 
-    async def _follow(self, passing: Passing, total: int) -> None:
-        """Make passes for as long as each is shorter than the one before."""
+    async def _open(self, mark: Pause) -> None:
+        """Let the target be used."""
+        await self._target.resume(mark)
+        self.report.is_ready = True
+
+    async def _move(self, passing: Passing, mark: Pause) -> None:
+        """Bring the target up to the source, and then let it take its place, unless something is damaged."""
+        passes = self.report.passes
+        try:
+            async with self._noting() as notes:
+                passes.append(await passing.run("pass 2", self.report.last.bytes))
+                await self._follow(passing, notes)
+                if not self.report.damaged:
+                    await self._switch(passing, notes)
+                if not self.report.damaged:
+                    await self._open(mark)
+        except NotesEnded:
+            raise Refused(
+                "what changes in it is not noted any more, since another copy follows it now, or this one could"
+                f" not reach it for {_NOTES_LAST_S:.0f} s"
+            ) from None
+        if len(passes) > _WHOLE_PASSES:
+            self.report.last.take_totals(passes[_WHOLE_PASSES - 1])
+            with contextlib.suppress(StoreError):  # it has been moved, however little of that can be told
+                self.report.last.take_totals(await passing.count())
+
+    @contextlib.asynccontextmanager
+    async def _noting(self) -> AsyncIterator[Notes]:
+        """Have the source note what changes. Raises NotesEnded, wherever they are read."""
+        notes = await patiently(lambda: self._source.begin_noting(_NOTES_LAST_S))
+        keeping = asyncio.ensure_future(self._keep(notes))
+        try:
+            yield notes
+        finally:
+            keeping.cancel()
+            with contextlib.suppress(StoreError):  # they end by themselves
+                await self._source.end_noting(notes)
+
+    async def _keep(self, notes: Notes) -> None:
+        with contextlib.suppress(StoreError):  # told to whoever reads them
+            while True:
+                await asyncio.sleep(_KEEP_EVERY_S)
+                with contextlib.suppress(Unavailable):
+                    await self._source.keep_noting(notes, _NOTES_LAST_S)
+
+    async def _follow(self, passing: Passing, notes: Notes) -> None:
+        """Make passes over what was noted, for as long as each is shorter than the one before."""
         passes = self.report.passes
         while len(passes) < PASSES_MAX:
-            title = f"pass {len(passes) + 1}" if passes else "copying"
-            passes.append(await passing.run(title, total))
-            total = passes[-1].bytes
-            if len(passes) > 1 and (
-                passes[-1].seconds < _SHORT_S or passes[-1].seconds > _GAIN * passes[-2].seconds
-            ):
+            before, last = passes[-2].seconds, passes[-1].seconds
+            if last < _SHORT_S or (len(passes) > _WHOLE_PASSES and last > _GAIN * before):
                 return
+            passes.append(await passing.follow(f"pass {len(passes) + 1}", notes))
 
-    async def _switch(self, passing: Passing) -> None:
+    async def _switch(self, passing: Passing, notes: Notes) -> None:
         """Pause the source, copy what is left, and leave it paused."""
         report = self.report
         report.estimate_s = report.last.seconds
@@ -135,7 +180,7 @@ class Copy:
         self._announce(report.estimate_s, lasts_s)
         async with self._paused(lasts_s) as pause:
             began = time.monotonic()
-            report.passes.append(await passing.run("the last pass", report.last.bytes, is_last=True))
+            report.passes.append(await passing.follow("the last pass", notes, is_last=True))
             if report.damaged:
                 await self._source.resume(pause)
             else:

@@ -13,7 +13,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(slots=True)
 class Pass:
-    """One comparison of all that there is; its counts are of the store that is copied."""
+    """One pass over all that there is, or over what was noted.
+
+    Its counts up to `parts` are of the store that is copied: of the passes over all, and of the last one.
+    """
 
     seconds: float = 0.0
     keys: int = 0
@@ -29,9 +32,14 @@ class Pass:
     copied_bytes: int = 0
     removed: int = 0
     changes: int = 0
-    """All that was not the same in both places."""
+    """All that was not the same in both places; of what was noted, all keys."""
     damaged: list[Damage] = field(default_factory=list)
     """What was not copied."""
+
+    def take_totals(self, other: Pass) -> None:
+        """Take over what the other says of the store that is copied."""
+        for name in ("keys", "buckets", "objects", "bytes", "uploads", "parts"):
+            setattr(self, name, getattr(other, name))
 
 
 @dataclass(slots=True)

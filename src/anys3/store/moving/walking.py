@@ -27,11 +27,10 @@ class Difference(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A stretch of both lists, up to `last`: our rows, and where they differ from theirs."""
+    """A stretch of both lists: our rows, and where they differ from theirs."""
 
     rows: list[tuple[Any, Any]]
     differences: list[Difference]
-    last: Any
 
 
 class _Side:
@@ -50,16 +49,6 @@ class _Side:
         self.is_over = not self.page
         if self.page:
             self._after = self.page[-1][0]
-
-    async def take_until(self, last: Any) -> list[tuple[Any, Any]]:
-        """Take all rows up to that place, on however many pages they are."""
-        taken: list[tuple[Any, Any]] = []
-        while not self.is_over:
-            await self.fill()
-            taken += self.take(last)
-            if self.page:
-                break
-        return taken
 
     def take(self, last: Any) -> list[tuple[Any, Any]]:
         """Return the page's rows up to that place, and keep the others."""
@@ -84,74 +73,7 @@ async def compare(ours: Fetch, theirs: Fetch, is_same: Callable[[Any, Any], bool
             if other is None or not is_same(row, other):
                 found.append(Difference(place, row, other))
         found += [Difference(place, None, other) for place, other in others.items()]
-        yield Window(rows, found, last)
-
-
-class Known:
-    """Stretches of one bucket that were the same in both stores: what they held here, in a few bytes each.
-
-    Nobody else writes there. So a stretch that is as it was here need not be read there again, which makes the last
-    pass, while writes wait, as short as reading this side is.
-    """
-
-    def __init__(self) -> None:
-        self._lasts: list[bytes] = []
-        self._sums: list[int | None] = []
-
-    def add(self, window: Window) -> None:
-        """Note a stretch that comes behind all others; one with differences is to be looked at again."""
-        self._lasts.append(window.last)
-        self._sums.append(None if window.differences else _sum(window.rows))
-
-    async def compare(
-        self, ours: Fetch, theirs: Fetch, is_same: Callable[[Any, Any], bool]
-    ) -> AsyncIterator[Window]:
-        """Yield all of both lists, window by window; theirs are only read where ours have changed."""
-        here, after = _Side(ours), None
-        for last, known in zip(self._lasts, self._sums, strict=True):
-            rows = await here.take_until(last)
-            if known is not None and _sum(rows) == known:
-                yield Window(rows, [], last)
-            else:
-                async for window in compare(_listed(rows), _between(theirs, after, last), is_same):
-                    yield window
-            after = last
-        rest = here.page
-        async for window in compare(_then(rest, ours, after), _between(theirs, after, None), is_same):
-            yield window
-
-
-def _sum(rows: list[tuple[Any, Any]]) -> int:
-    """Return what is another number, but for one chance in 2^64, when a row was changed, put or deleted."""
-    return hash(tuple([(key, entry.sequence) for key, entry in rows]))
-
-
-def _listed(rows: list[tuple[Any, Any]]) -> Fetch:
-    async def fetch(after: Any) -> list[tuple[Any, Any]]:
-        return rows if after is None else []
-
-    return fetch
-
-
-def _then(first: list[tuple[Any, Any]], fetch_more: Fetch, start: Any) -> Fetch:
-    """Return what fetches these rows, and then those behind them."""
-
-    async def fetch(after: Any) -> list[tuple[Any, Any]]:
-        if after is None and first:
-            return first
-        return await fetch_more(start if after is None else after)
-
-    return fetch
-
-
-def _between(fetch_all: Fetch, start: Any, last: Any) -> Fetch:
-    """Return what fetches the rows behind `start`, up to `last` (None: to the end)."""
-
-    async def fetch(after: Any) -> list[tuple[Any, Any]]:
-        page = await fetch_all(start if after is None else after)
-        return page if last is None else page[: bisect_right(page, last, key=_place)]
-
-    return fetch
+        yield Window(rows, found)
 
 
 async def patiently(call: Callable[[], Awaitable[_T]]) -> _T:
