@@ -36,7 +36,7 @@ from anys3.conformance.running import prepare, run_check
 from anys3.model import AccessKey, CorsRule
 from anys3.operations import HANDLERS
 from anys3.operations.call import Call
-from anys3.protocol import claims
+from anys3.protocol import claims_v4
 from anys3.protocol.http import Answer, Content, Request
 from anys3.protocol.payload import PLAIN
 from anys3.server import listeners, platform, tls
@@ -258,7 +258,7 @@ def patched(sentence: str, target: str, replacement: Any) -> Breakage:
                 yield
         finally:
             # What a broken server has read of an Authorization header must not be known to a whole one.
-            claims._claims.clear()
+            claims_v4._claims.clear()
 
     return Breakage(sentence, enter)
 

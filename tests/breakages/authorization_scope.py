@@ -12,7 +12,7 @@ from anys3.spec.errors import S3Error
 from tests.breakages.authorization_header import authorization, refusing
 from tests.broken_servers import all_of, answering, asking, breaks, patched, saying, set_header, when
 
-WRONG_REGION = "anys3.protocol.claims._wrong_region"
+WRONG_REGION = "anys3.protocol.claims_v4.wrong_region"
 
 breaks(
     "AUTH-08/foreign-region",
@@ -33,11 +33,11 @@ breaks(
 
 breaks(
     "AUTH-09/request-of-another-time",
-    patched("requests of any time are accepted", "anys3.protocol.claims.MAX_SKEW_S", 10**9),
+    patched("requests of any time are accepted", "anys3.protocol.claims_v4.MAX_SKEW_S", 10**9),
 )
 breaks(
     "AUTH-09/request-of-another-time",
-    patched("an hour too early or late is accepted", "anys3.protocol.claims.MAX_SKEW_S", 3600),
+    patched("an hour too early or late is accepted", "anys3.protocol.claims_v4.MAX_SKEW_S", 3600),
 )
 breaks(
     "AUTH-09/request-of-another-time",
@@ -53,12 +53,12 @@ def now(_: object) -> tuple[bytes, int]:
 
 breaks(
     "AUTH-10/no-date",
-    patched("a request without a date is one of now", "anys3.protocol.claims._other_date", now),
+    patched("a request without a date is one of now", "anys3.protocol.claims_v4._other_date", now),
 )
 breaks(
     "AUTH-10/unparsable-date",
     patched(
-        "a date that does not parse is now", "anys3.protocol.claims._parse_amz_date", lambda _: time.time()
+        "a date that does not parse is now", "anys3.protocol.claims_v4._parse_amz_date", lambda _: time.time()
     ),
 )
 breaks(
@@ -69,7 +69,7 @@ breaks(
 
 def undated(_: object) -> NoReturn:
     """Refuse a request without x-amz-date."""
-    raise claims._undated()
+    raise claims.undated()
 
 
 def date_first(request: Request) -> None:
@@ -78,7 +78,9 @@ def date_first(request: Request) -> None:
         request.headers.pop(b"x-amz-date", None)
 
 
-breaks("AUTH-11/date-header-alone", patched("Date is not read", "anys3.protocol.claims._other_date", undated))
+breaks(
+    "AUTH-11/date-header-alone", patched("Date is not read", "anys3.protocol.claims_v4._other_date", undated)
+)
 breaks("AUTH-11/amz-date-wins", asking("Date wins over x-amz-date", date_first))
 
 

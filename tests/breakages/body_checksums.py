@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from anys3.model import Checksum, ChecksumAlgorithm
-from anys3.protocol import claims, payload
+from anys3.protocol import claims_v4, payload
 from anys3.protocol.claims import Proof
 from anys3.spec.errors import S3Error
 from tests.breakages.authorization_header import refusing
@@ -177,8 +177,8 @@ breaks(
     "PAY-15/algorithm-in-a-url",
     patched(
         "the algorithm in a URL is taken for a header",
-        "anys3.protocol.claims._NOT_HEADERS",
-        claims.QUERY_PARAMETERS,
+        "anys3.protocol.claims_v4._NOT_HEADERS",
+        claims_v4.QUERY_PARAMETERS,
     ),
 )
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from anys3.protocol import claims, payload
+from anys3.protocol import claims, claims_v4, payload
 from anys3.protocol.http import Request
 from anys3.spec.errors import S3Error
 from tests.breakages.authorization_header import refusing
 from tests.broken_servers import Breakage, accepting, breaks, patched, saying
 
 CHECK_SHA256 = "anys3.protocol.payload._check_sha256"
-prove = claims.HeaderClaim.prove
+prove = claims_v4.HeaderClaim.prove
 plan = payload.plan
 
 
-def prove_without_hash(self: claims.HeaderClaim, request: Request, *rest: Any, **options: Any) -> Any:
+def prove_without_hash(self: claims_v4.HeaderClaim, request: Request, *rest: Any, **options: Any) -> Any:
     """Believe a request without a payload hash."""
     if b"x-amz-content-sha256" in request.headers:
         return prove(self, request, *rest, **options)
@@ -41,7 +41,9 @@ def plan_bodies(headers: Mapping[bytes, bytes], proof: Any, is_body_expected: bo
 breaks(
     "PAY-01/hash-is-required",
     patched(
-        "a request without a hash is believed", "anys3.protocol.claims.HeaderClaim.prove", prove_without_hash
+        "a request without a hash is believed",
+        "anys3.protocol.claims_v4.HeaderClaim.prove",
+        prove_without_hash,
     ),
 )
 breaks("PAY-01/hash-is-required", saying("SignatureDoesNotMatch", instead_of="InvalidRequest"))

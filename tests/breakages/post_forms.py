@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from anys3.operations.call import Call
-from anys3.protocol import authentication, claims, form_data
+from anys3.protocol import authentication, claims, claims_form, form_data
 from anys3.protocol.http import Answer, Request
 from anys3.server import forms
 from anys3.spec.errors import S3Error
@@ -33,7 +33,7 @@ from tests.broken_servers import (
 CHECK_FORM = "anys3.server.forms.check_form"
 check_form = forms.check_form
 read_credential = authentication._credential
-prove_form = claims.FormClaim.prove
+prove_form = claims_form.FormClaim.prove
 
 
 def is_form(request: Request) -> bool:
@@ -179,7 +179,7 @@ breaks(
 breaks("POST-09/no-signature", saying("InvalidArgument", instead_of="AccessDenied"))
 breaks(
     "POST-09/sigv2-forms",
-    patched("SigV2 signatures are not compared", "anys3.protocol.claims._compare_v2", never_compared),
+    patched("SigV2 signatures are not compared", "anys3.protocol.claims_form.compare_v2", never_compared),
 )
 breaks(
     "POST-09/sigv2-forms",
@@ -261,7 +261,7 @@ breaks(
     all_of(
         "a form may be signed for any service",
         patched("", "anys3.protocol.authentication._credential", any_service),
-        patched("", "anys3.protocol.claims.FormClaim.prove", scopes_ignored),
+        patched("", "anys3.protocol.claims_form.FormClaim.prove", scopes_ignored),
     ),
 )
 breaks(

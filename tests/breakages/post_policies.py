@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from anys3.protocol import claims, post_policy
+from anys3.protocol import claims, claims_form, post_policy
 from anys3.protocol.http import Answer, Request
 from anys3.spec.errors import S3Error
 from tests.breakages.authorization_header import find_any_key
@@ -16,7 +16,7 @@ CHECK = "anys3.protocol.post_policy.check"
 check = post_policy.check
 read_condition = post_policy._read
 expiration = post_policy._expiration
-prove = claims.FormClaim.prove
+prove = claims_form.FormClaim.prove
 Check = Callable[[str, dict[str, str], str, int], Any]
 
 
@@ -63,7 +63,7 @@ def unverified(claim: Any, request: Request, key: Any, *rest: Any, **more: Any) 
 
 breaks(
     "POST-04/signature-is-verified",
-    patched("signatures of forms are not compared", "anys3.protocol.claims.FormClaim.prove", unverified),
+    patched("signatures of forms are not compared", "anys3.protocol.claims_form.FormClaim.prove", unverified),
 )
 breaks(
     "POST-04/signature-is-verified",

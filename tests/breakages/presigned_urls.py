@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anys3.protocol import authentication, claims, sigv4
+from anys3.protocol import authentication, claims, claims_v4, sigv4
 from anys3.protocol.http import Answer, Request
 from anys3.spec.errors import S3Error
 from tests.breakages.authorization_header import believing, find_any_key, never_compared, refusing, skipping
@@ -25,11 +25,11 @@ from tests.broken_servers import (
     when,
 )
 
-compare = claims._compare
+compare = claims_v4._compare
 read_v4_query = authentication._read_v4_query
-prove = claims.QueryClaim.prove
-given = claims.QueryClaim._given
-check_all_signed = claims._check_all_signed
+prove = claims_v4.QueryClaim.prove
+given = claims_v4.QueryClaim._given
+check_all_signed = claims_v4.check_all_signed
 INVALID = "AuthorizationQueryParametersError"
 
 
@@ -93,12 +93,16 @@ def other_hash(claim: Any, signer: Any, request: Request, query: bytes, _: bytes
 breaks(
     ("PRE-02/hash-in-query", "PRE-02/hash-in-header"),
     patched(
-        "the hash of a presigned PUT is not verified", "anys3.protocol.claims.QueryClaim.prove", unsigned_hash
+        "the hash of a presigned PUT is not verified",
+        "anys3.protocol.claims_v4.QueryClaim.prove",
+        unsigned_hash,
     ),
 )
 breaks(
     ("PRE-02/hash-in-query", "PRE-02/hash-in-header"),
-    patched("the body of a URL is always signed as unsigned", "anys3.protocol.claims._compare", other_hash),
+    patched(
+        "the body of a URL is always signed as unsigned", "anys3.protocol.claims_v4._compare", other_hash
+    ),
 )
 breaks(
     ("PRE-02/hash-in-query", "PRE-02/hash-in-header"),
@@ -172,24 +176,24 @@ breaks("PRE-10/credential-of-wrong-form", reading("a Credential is decoded twice
 
 def checking_time(sentence: str, check: Callable[[Any, int], None]) -> Breakage:
     """A server that looks otherwise at the time of a URL."""
-    return patched(sentence, "anys3.protocol.claims.QueryClaim._check_time", check)
+    return patched(sentence, "anys3.protocol.claims_v4.QueryClaim._check_time", check)
 
 
 def only_future(claim: Any, now_s: int) -> None:
     """Refuse what comes too early."""
-    if claims._parse_amz_date(claim.amz_date) - now_s > claims.MAX_SKEW_S:  # type: ignore[operator]
+    if claims_v4._parse_amz_date(claim.amz_date) - now_s > claims_v4.MAX_SKEW_S:  # type: ignore[operator]
         raise S3Error("AccessDenied")
 
 
 def only_past(claim: Any, now_s: int) -> None:
     """Refuse what comes too late."""
-    if now_s > claims._parse_amz_date(claim.amz_date) + claim.expires_s:  # type: ignore[operator]
+    if now_s > claims_v4._parse_amz_date(claim.amz_date) + claim.expires_s:  # type: ignore[operator]
         raise S3Error("AccessDenied", "Request has expired")
 
 
 def as_headers(claim: Any, now_s: int) -> None:
     """Treat a URL's date like that of a signed request."""
-    if abs(now_s - claims._parse_amz_date(claim.amz_date)) > claims.MAX_SKEW_S:  # type: ignore[operator]
+    if abs(now_s - claims_v4._parse_amz_date(claim.amz_date)) > claims_v4.MAX_SKEW_S:  # type: ignore[operator]
         raise S3Error("AccessDenied")
 
 
@@ -209,12 +213,12 @@ breaks(
     all_of(
         "signatures of URLs are not compared",
         skipping("", lambda request, _: is_presigned(request)),
-        patched("", "anys3.protocol.claims._compare_v2", never_compared),
+        patched("", "anys3.protocol.claims_v2.compare_v2", never_compared),
     ),
 )
 breaks(
     "PRE-07/one-method",
-    patched("a signature is good for any method", "anys3.protocol.claims._compare", believing),
+    patched("a signature is good for any method", "anys3.protocol.claims_v4._compare", believing),
 )
 
 
@@ -230,7 +234,9 @@ def first_values(claim: Any, signer: Any, request: Request, query: bytes, *rest:
 
 breaks(
     "PRE-07/one-path-and-query",
-    patched("only the first value of a parameter is signed", "anys3.protocol.claims._compare", first_values),
+    patched(
+        "only the first value of a parameter is signed", "anys3.protocol.claims_v4._compare", first_values
+    ),
 )
 breaks(
     "PRE-07/one-path-and-query",
@@ -270,7 +276,7 @@ for _broken in (unchecked_but_copies, unchecked_copies):
     breaks(
         "PRE-08/unsigned-amz-headers",
         patched(
-            "headers that were not signed are obeyed", "anys3.protocol.claims._check_all_signed", _broken
+            "headers that were not signed are obeyed", "anys3.protocol.claims_v4.check_all_signed", _broken
         ),
     )
 breaks("PRE-08/unsigned-amz-headers", saying("SignatureDoesNotMatch", instead_of="AccessDenied"))
@@ -291,14 +297,14 @@ breaks("PRE-09/parameters-act-like-headers", ignoring("x-amz-meta-foo"))
 breaks(
     ("PRE-09/parameters-act-like-headers", "PRE-12/header-repeats-parameter"),
     patched(
-        "a header counts, a parameter does not", "anys3.protocol.claims.QueryClaim._given", no_parameters
+        "a header counts, a parameter does not", "anys3.protocol.claims_v4.QueryClaim._given", no_parameters
     ),
 )
 breaks(
     "PRE-12/header-repeats-parameter",
     patched(
         "the parameter wins over the header, silently",
-        "anys3.protocol.claims._check_not_repeated",
+        "anys3.protocol.claims_v4.check_not_repeated",
         lambda *_: None,
     ),
 )

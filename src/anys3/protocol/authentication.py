@@ -5,20 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from anys3.protocol.claims import (
-    ANONYMOUS_CLAIM,
-    QUERY_PARAMETERS,
-    Claim,
-    FormClaim,
-    HeaderClaim,
-    Proof,
-    QueryClaim,
-    Realm,
-    V2HeaderClaim,
-    V2QueryClaim,
-    known_claim,
-    not_signed,
-)
+from anys3.protocol.claims import ANONYMOUS_CLAIM, Claim, Proof, Realm, not_signed
+from anys3.protocol.claims_form import FormClaim
+from anys3.protocol.claims_v2 import V2HeaderClaim, V2QueryClaim
+from anys3.protocol.claims_v4 import QUERY_PARAMETERS, HeaderClaim, QueryClaim, known_claim
 from anys3.protocol.dates import parse_amz_date
 from anys3.protocol.http import Request
 from anys3.protocol.sigv4 import SIGNATURE_LENGTH

@@ -15,7 +15,8 @@ from hashlib import sha256
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from anys3.model import AccessKey
-from anys3.protocol.claims import Claim, HeaderClaim, QueryClaim, Realm, ScopedClaim
+from anys3.protocol.claims import Claim, Realm
+from anys3.protocol.claims_v4 import HeaderClaim, QueryClaim, ScopedClaim
 from anys3.protocol.dates import iso, parse_http_date
 from anys3.protocol.http import Request
 from anys3.protocol.sigv4 import (

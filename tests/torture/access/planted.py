@@ -8,7 +8,7 @@ from typing import Any
 
 from anys3.model import Identity
 from anys3.operations import HANDLERS, copying
-from anys3.protocol import claims, post_policy
+from anys3.protocol import claims, claims_form, claims_v2, claims_v4, post_policy
 from anys3.protocol.authentication import Proof
 from anys3.server import application
 from anys3.store.mutations import DeleteEntry, Mutation
@@ -30,23 +30,24 @@ def a_route_skips_the_verifier(patch: Patch = setattr) -> None:
 
 def a_streaming_mode_skips_the_signature(patch: Patch = setattr) -> None:
     """Unsigned streaming needs no right signature (CVE-2025-31489)."""
-    right = claims._compare
+    right = claims_v4._compare
 
     def wrong(claim: Any, signer: Any, request: Any, query: bytes, payload_hash: bytes, *rest: Any) -> None:
         if payload_hash != b"STREAMING-UNSIGNED-PAYLOAD-TRAILER":
             right(claim, signer, request, query, payload_hash, *rest)
 
-    patch(claims, "_compare", wrong)
+    patch(claims_v4, "_compare", wrong)
 
 
 def a_url_never_expires(patch: Patch = setattr) -> None:
     """The time of a presigned URL is not looked at."""
-    patch(claims.QueryClaim, "_check_time", lambda _self, _now_s: None)
+    patch(claims_v4.QueryClaim, "_check_time", lambda _self, _now_s: None)
 
 
 def a_header_never_expires(patch: Patch = setattr) -> None:
     """A signed request may be repeated for ever."""
-    patch(claims, "MAX_SKEW_S", 10**9)
+    for module in (claims_v2, claims_v4):
+        patch(module, "MAX_SKEW_S", 10**9)
 
 
 def a_source_is_not_authorised(patch: Patch = setattr) -> None:
@@ -73,10 +74,11 @@ def version_2_ignores_case(patch: Patch = setattr) -> None:
     """Signatures of version 2 are compared without regard to case."""
 
     def wrong(claim: Any, secret: str, messages: list[bytes], signature: bytes) -> None:
-        if not any(claims.sigv2.sign(secret, one).lower() == signature.lower() for one in messages):
-            raise claims._mismatch(claim)
+        if not any(claims_v2.sigv2.sign(secret, one).lower() == signature.lower() for one in messages):
+            raise claims.mismatch(claim)
 
-    patch(claims, "_compare_v2", wrong)
+    for module in (claims_v2, claims_form):
+        patch(module, "compare_v2", wrong)
 
 
 def a_policy_is_not_looked_at(patch: Patch = setattr) -> None:
@@ -98,20 +100,22 @@ def head_needs_another_right(patch: Patch = setattr) -> None:
 
 def unsigned_headers_are_obeyed(patch: Patch = setattr) -> None:
     """A header that nobody signed may be added (CVE-2026-71191)."""
-    patch(claims, "_check_all_signed", lambda *_arguments, **_options: None)
+    for module in (claims_v4, claims_form):
+        patch(module, "check_all_signed", lambda *_arguments, **_options: None)
 
 
 def half_a_signature_is_enough(patch: Patch = setattr) -> None:
     """A signature is compared as far as it goes."""
 
     class Prefix:
-        digest = staticmethod(claims.hmac.digest)
+        digest = staticmethod(claims_v4.hmac.digest)
 
         @staticmethod
         def compare_digest(one: bytes, other: bytes) -> bool:
             return one.startswith(other)
 
-    patch(claims, "hmac", Prefix)
+    for module in (claims_v2, claims_v4, claims_form):
+        patch(module, "hmac", Prefix)
 
 
 BUGS: list[Callable[..., None]] = [

@@ -8,7 +8,17 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from anys3.protocol import addressing, claims, listing, metadata, queries, ranges, xml
+from anys3.protocol import (
+    addressing,
+    claims_form,
+    claims_v2,
+    claims_v4,
+    listing,
+    metadata,
+    queries,
+    ranges,
+    xml,
+)
 from anys3.protocol.aws_chunked import Decoder
 from anys3.protocol.form_data import FormDecoder
 from anys3.server import protocol
@@ -43,17 +53,19 @@ def quadratic_query(patch: Patch = setattr) -> None:
 def signature_prefix(patch: Patch = setattr) -> None:
     """Signatures are compared up to their eighth character."""
     digest = SimpleNamespace(digest=hmac.digest, compare_digest=lambda one, other: one[:8] == other[:8])
-    patch(claims, "hmac", digest)
+    for module in (claims_v2, claims_v4, claims_form):
+        patch(module, "hmac", digest)
 
 
 def unsigned_headers(patch: Patch = setattr) -> None:
     """An x-amz-* header need not be signed."""
-    patch(claims, "_check_all_signed", lambda *_arguments, **_options: None)
+    for module in (claims_v4, claims_form):
+        patch(module, "check_all_signed", lambda *_arguments, **_options: None)
 
 
 def never_expires(patch: Patch = setattr) -> None:
     """A presigned URL holds for ever."""
-    patch(claims.QueryClaim, "_check_time", lambda _self, _now_s: None)
+    patch(claims_v4.QueryClaim, "_check_time", lambda _self, _now_s: None)
 
 
 def lf_line_ends(patch: Patch = setattr) -> None:

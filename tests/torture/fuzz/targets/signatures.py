@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from urllib.parse import quote, unquote_to_bytes
 
-from anys3.protocol import authentication, claims, diagnosis, queries
+from anys3.protocol import authentication, claims, claims_v4, diagnosis, queries
 from anys3.protocol.http import Request
 from anys3.protocol.sigv2 import _SIGNED_PARAMETERS
 from anys3.spec.errors import S3Error
@@ -64,7 +64,7 @@ def refuses(request: Request, why: str) -> None:
 
 def sigv4_header(data: bytes) -> None:
     """Judge a request with an Authorization header; `{SIG}` in it stands for the right signature."""
-    claims._claims.clear()
+    claims_v4._claims.clear()
     request = read_request(data)
     if request is None:
         return
