@@ -46,10 +46,10 @@ class Metrics:
             return received
 
     def ask(self, target: str, method: str = "GET") -> Told:
-        """Return the answer to a request."""
-        head, _, body = self.send(f"{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode()).partition(
-            b"\r\n\r\n"
-        )
+        """Return the answer to a request; asked again if the worker that took it ends meanwhile."""
+        request = f"{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        received = next(filter(None, (self.send(request) for _ in range(10))))
+        head, _, body = received.partition(b"\r\n\r\n")
         lines = head.decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
         return Told(int(lines[0].split()[1]), headers, body)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +14,8 @@ from tests.cli.conftest import CommandLine
 from tests.engines.fixtures import need
 from tests.engines.postgresql import Database, Postgresql, missing
 from tests.metrics import metrics_of
-from tests.store.faulty import faulty
-from tests.store.s3_provider import in_memory
+from tests.store.faulty import Proxy
+from tests.store.s3_provider import Provider
 
 LARGE = bytes(range(256)) * 4096
 ROOT = {"ANYS3_ACCESS_KEY_ID": "operator", "ANYS3_SECRET_ACCESS_KEY": "a-secret-of-the-operator-0123456789"}
@@ -59,31 +62,67 @@ def test_what_is_no_address_is_refused(anys3_cli: CommandLine, place: str) -> No
     assert "expected HOST:PORT" in done.stderr
 
 
-def test_requests_to_the_provider_of_blobs_are_counted(anys3_cli: CommandLine) -> None:
-    with in_memory() as provider, faulty(provider.port) as proxy:
-        url = provider.address("counted", f"http://127.0.0.1:{proxy.port}", timeout="1", check="no")
-        options = ("data", "--blobs", url, "--buckets", "photos", "--metrics", "127.0.0.1:0")
-        server = anys3_cli.serve(*options, **provider.environment)
-        metrics, root = metrics_of(server.screen), server.root
+def test_requests_to_the_provider_of_blobs_are_counted(
+    anys3_cli: CommandLine, provider: Provider, proxy: Proxy
+) -> None:
+    url = provider.address("counted", f"http://127.0.0.1:{proxy.port}", timeout="1", check="no")
+    options = ("data", "--blobs", url, "--buckets", "photos", "--metrics", "127.0.0.1:0")
+    server = anys3_cli.serve(*options, **provider.environment)
+    metrics, root = metrics_of(server.screen), server.root
 
-        def puts() -> float:
-            return metrics.value("anys3_s3_requests_total", operation="PutObject", outcome="200")
+    def puts() -> float:
+        return metrics.value("anys3_s3_requests_total", operation="PutObject", outcome="200")
 
-        metrics.until(lambda: metrics.value("anys3_s3_up") == 1)
-        before = puts()
-        for key in ("one", "two", "three"):
-            assert root.request("PUT", f"/photos/{key}", body=LARGE).status == 200
-        metrics.until(lambda: puts() == before + 3)
-        metrics.until(lambda: metrics.value("anys3_s3_sent_bytes_total") >= 3 * len(LARGE))
-        assert root.request("GET", "/photos/one").body == LARGE
-        metrics.until(lambda: metrics.value("anys3_s3_received_bytes_total") >= len(LARGE))
-        proxy.go_down()
-        assert root.request("GET", "/photos/two").status == 503
-        metrics.until(lambda: metrics.value("anys3_s3_up") == 0)
-        assert metrics.value("anys3_s3_retries_total") > 0
-        assert metrics.value("anys3_requests_total", operation="GetObject", status="503") == 1
-        assert metrics.ask("/health").status == 200  # small objects, rows and listings are served
-        assert str(proxy.port) not in metrics.ask("/metrics").body.decode()
+    metrics.until(lambda: metrics.value("anys3_s3_up") == 1)
+    before = puts()
+    for key in ("one", "two", "three"):
+        assert root.request("PUT", f"/photos/{key}", body=LARGE).status == 200
+    metrics.until(lambda: puts() == before + 3)
+    metrics.until(lambda: metrics.value("anys3_s3_sent_bytes_total") >= 3 * len(LARGE))
+    assert root.request("GET", "/photos/one").body == LARGE
+    metrics.until(lambda: metrics.value("anys3_s3_received_bytes_total") >= len(LARGE))
+    proxy.go_down()
+    assert root.request("GET", "/photos/two").status == 503
+    metrics.until(lambda: metrics.value("anys3_s3_up") == 0)
+    assert metrics.value("anys3_s3_retries_total") > 0
+    assert metrics.value("anys3_requests_total", operation="GetObject", status="503") == 1
+    assert metrics.ask("/health").status == 200  # small objects, rows and listings are served
+    assert str(proxy.port) not in metrics.ask("/metrics").body.decode()
+
+
+def test_what_a_killed_worker_has_asked_of_the_provider_stays_counted(
+    anys3_cli: CommandLine, provider: Provider
+) -> None:
+    options = (
+        "data",
+        "--blobs",
+        provider.address("kept", check="no"),
+        "--buckets",
+        "photos",
+        "--workers",
+        "2",
+    )
+    server = anys3_cli.serve(*options, "--metrics", "127.0.0.1:0", **provider.environment)
+    metrics, root = metrics_of(server.screen), server.root
+
+    def puts() -> float:
+        return metrics.value("anys3_s3_requests_total", operation="PutObject", outcome="200")
+
+    def workers() -> set[int]:
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+        return {int(word) for word in children.read_text().split()}
+
+    for key in ("one", "two", "three"):
+        assert root.request("PUT", f"/photos/{key}", body=LARGE).status == 200
+    metrics.until(lambda: puts() >= 3)
+    before, counted = workers(), puts()
+    for each in before:
+        os.kill(each, signal.SIGKILL)
+    metrics.until(lambda: len(workers() - before) == 2)
+    assert puts() == counted
+    metrics.until(lambda: metrics.value("anys3_workers") == 2)
+    assert root.request("PUT", "/photos/four", body=LARGE).status == 200
+    metrics.until(lambda: puts() == counted + 1)
 
 
 def test_health_is_503_while_the_index_is_away_and_200_again(

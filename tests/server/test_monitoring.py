@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,7 @@ def test_health_is_a_word_and_has_a_head(metrics: Metrics) -> None:
     head = metrics.ask("/health?x=1", "HEAD")
     assert (head.status, head.body, head.headers["content-length"]) == (200, b"", "3")
     assert head.headers["cache-control"] == "no-store"
+    assert abs(parsedate_to_datetime(head.headers["date"]).timestamp() - time.time()) < 60
 
 
 def test_metrics_are_of_the_text_format(metrics: Metrics) -> None:
@@ -209,8 +211,8 @@ def test_a_server_that_stops_says_so_until_its_last_answer(tmp_path: Path) -> No
             connection.sendall(upload[: len(upload) - 1])
             metrics.until(lambda: metrics.value("anys3_connections") == 1)
             os.kill(process.pid, signal.SIGTERM)
-            metrics.until(lambda: metrics.ask("/health").status == 503)
-            assert metrics.ask("/health").body == b"the server is stopping\n"
+            metrics.until(lambda: metrics.ask("/health").body == b"the server is stopping\n")
+            assert metrics.ask("/health").status == 503
             connection.sendall(upload[-1:])
             assert connection.recv(12) == b"HTTP/1.1 200"
         process.stop()

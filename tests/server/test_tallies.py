@@ -115,6 +115,7 @@ def test_a_worker_that_shows_itself_no_more_has_nothing_now_but_what_it_counted(
         tally.note(request("GetObject"), 200, 7)
         tally.tell([Figure("anys3_a_total", "", 1), Figure("anys3_b", "", 1)])
         tally.show(5, is_up=slot == 0)
+    assert not tallies.is_up
     tallies.of(1)._words[0] = 1  # the machine's first millisecond
     found = {figure.name: figure.value for figure in collected(tallies)}
     assert found["anys3_workers"] == 1

@@ -46,8 +46,7 @@ def _of_server(tallies: Tallies, alive: Sequence[Tally]) -> Iterator[Figure]:
     yield Figure(
         "anys3_workers_wanted", "Worker processes that there should be (--workers).", tallies.workers
     )
-    is_up = bool(alive) and all(each.is_up for each in alive)
-    yield Figure("anys3_store_up", "1 while the store answers to every worker, else 0.", is_up)
+    yield Figure("anys3_store_up", "1 while the store answers to every worker, else 0.", tallies.is_up)
     connections = sum(each.connections for each in alive)
     yield Figure("anys3_connections", "Connections of S3 clients that are open.", connections)
 

@@ -10,6 +10,7 @@ import logging
 import socket
 import threading
 from collections.abc import Sequence
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,9 @@ class Monitor:
         assert self._connections is not None
         if self._connections.is_draining:
             return "the server is stopping"
-        return "" if self._is_up() else "the store does not answer"
+        self._show()
+        # Of all workers: whichever is asked says the same, and a balancer is not told now this, now that.
+        return "" if self._tallies.is_up else "the store does not answer"
 
 
 class _Asking(asyncio.Protocol):
@@ -149,7 +152,7 @@ class _Asking(asyncio.Protocol):
         try:
             found = self._monitor.answer(path)
         except Exception:
-            log.exception("%s could not be answered", path)
+            log.exception("%r could not be answered", path)
             found = 500, _PLAIN, b"this failed; the log says why\n"
         if not method:
             self._send(400, _PLAIN, b"expected a request of HTTP/1.1\n")
@@ -166,11 +169,14 @@ class _Asking(asyncio.Protocol):
         self._is_answered = True
         self._head = b""
         head = (
-            b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
+            b"HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
             b"Cache-Control: no-store\r\n%sConnection: close\r\n\r\n"
         )
         phrase = HTTPStatus(status).phrase.encode()
-        self._transport.write(head % (status, phrase, kind, len(body), more) + (b"" if is_head else body))
+        date = formatdate(usegmt=True).encode()
+        self._transport.write(head % (status, phrase, date, kind, len(body), more))
+        if not is_head:
+            self._transport.write(body)
         # Not closed at once: what the client still sends would take the answer from it.
         self._transport.write_eof()
 

@@ -56,6 +56,12 @@ class Tallies:
         """Return all regions, to be read."""
         return [self.of(slot) for slot in range(self.workers)]
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the store answers to every worker that serves."""
+        alive = [each for each in self.all() if each.is_alive]
+        return bool(alive) and all(each.is_up for each in alive)
+
 
 class Tally:
     """The region of one worker."""
