@@ -25,9 +25,9 @@ Every byte is read through the checksums of FROM, compared with the object's MD5
 uploaded with, and written with the checksums of TO. What is damaged is named, and the exit code is 12.
 
 Without --follow, FROM is copied once: it is a copy of one moment only if nobody writes meanwhile.
-With --follow it is compared and copied again and again, until little has changed. Then it says for how long
-writes will have to wait, lets FROM answer all of them with 503 and Retry-After (reads go on), copies the rest,
-and leaves FROM read-only for good. Serve TO then. If it fails or is ended before that, FROM goes on as before:
+With --follow it is copied, compared once more, and then what is changed is copied again and again, until that is
+little. Then it says for how long writes will have to wait, lets FROM answer all of them with 503 and Retry-After
+(reads go on), copies the rest, and leaves FROM read-only for good. Serve TO then. If it fails or is ended before that, FROM goes on as before:
 a pause has an end of its own, too.
 
 Cut short, it goes on where it was when you run the same command again: nothing is kept but what is in TO.
