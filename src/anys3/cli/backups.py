@@ -14,6 +14,7 @@ from anys3.server.locations import refusing, require_store
 from anys3.server.refusals import Exit, Refusal
 from anys3.store import upkeep
 from anys3.store.errors import Corrupt
+from anys3.store.findings import size
 from anys3.store.opening import Location
 from anys3.store.starting import AlreadyServed
 
@@ -70,7 +71,7 @@ def _show(report: upkeep.BackupReport, destination: Path, seconds: float) -> Non
     output.result(
         f"{destination}: {report.objects} objects, {report.uploads} unfinished uploads with {report.parts} parts, as"
         f" of {output.moment(report.taken_ms)}\n"
-        f"{report.copied} blobs copied, {report.kept} kept, {report.removed} removed; {progress.size(report.bytes)}"
+        f"{report.copied} blobs copied, {report.kept} kept, {report.removed} removed; {size(report.bytes)}"
         f" written in {seconds:.1f} s; {len(report.damaged)} damaged, {len(report.missing)} missing"
     )
     if report.elsewhere:

@@ -15,6 +15,7 @@ from types import FrameType
 import anys3
 from anys3.cli import output
 from anys3.cli.check_callers import CANNOT_BEGIN, dialer_of, identities
+from anys3.cli.cutting import tiers_of
 from anys3.client.credentials import NoCredentials
 from anys3.conformance import baseline, callers, selection
 from anys3.conformance.ground import Limits
@@ -24,7 +25,6 @@ from anys3.conformance.report import Product, Report, exit_code, to_json
 from anys3.conformance.selection import UnknownSelector
 from anys3.conformance.session import CannotBegin, Session, Wishes, new_run_id
 from anys3.server.refusals import Exit, Refusal
-from anys3.spec import catalogue, cuts
 from anys3.spec.catalogue import Tier
 
 INTERRUPTED = 130
@@ -33,7 +33,7 @@ _ADDRESS = re.compile(r"://|[.:]|^localhost$")
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run `anys3 check` and return its exit code. Raises Refusal: a flag or selector is wrong."""
-    tiers = _tiers(arguments.tiers)
+    tiers = tiers_of(arguments.tiers)
     url, selectors = split_words(arguments.words, environment)
     tier = _tier(arguments.tier, tiers)
     chosen = _select(arguments, selectors, tier, tiers)
@@ -89,15 +89,6 @@ def split_words(words: Sequence[str], environment: Mapping[str, str]) -> tuple[s
         return words[0], list(words[1:])
     found = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
     return found or None, list(words)
-
-
-def _tiers(name_or_path: str | None) -> Mapping[str, Tier]:
-    if name_or_path is None:
-        return catalogue.tiers()
-    try:
-        return cuts.tiers_of(name_or_path)
-    except ValueError as error:
-        raise Refusal(Exit.USAGE, f"--tiers: {error}") from None
 
 
 def _tier(name: str | None, tiers: Mapping[str, Tier]) -> Tier:

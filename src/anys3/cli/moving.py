@@ -20,6 +20,7 @@ from anys3.server.locations import refusing, require_store
 from anys3.server.refusals import Exit, Refusal
 from anys3.store import moving, opening
 from anys3.store.errors import Corrupt, PauseChanged, Paused
+from anys3.store.findings import size
 from anys3.store.interface import Store
 from anys3.store.opening import Location
 
@@ -161,13 +162,13 @@ class _Copying:
         last = report.last
         for damage in report.damaged:
             output.result(f"damaged  {damages.where(damage)}: {damage.reason}")
-        copied, size = (
+        copied, copied_bytes = (
             sum(getattr(one, name) for one in report.passes) for name in ("copied", "copied_bytes")
         )
         output.result(
-            f"{self._target}: {last.buckets} buckets, {last.objects} objects of {progress.size(last.bytes)},"
+            f"{self._target}: {last.buckets} buckets, {last.objects} objects of {size(last.bytes)},"
             f" {last.uploads} unfinished uploads with {last.parts} parts, {last.keys} keys\n"
-            f"{copied} contents copied and verified, {progress.size(size)}, in {len(report.passes)}"
+            f"{copied} contents copied and verified, {size(copied_bytes)}, in {len(report.passes)}"
             f" {'passes' if len(report.passes) > 1 else 'pass'} and {seconds:.1f} s; {len(report.damaged)} damaged"
         )
         for line in self._next(report):

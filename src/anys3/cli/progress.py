@@ -17,22 +17,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
+from anys3.store.findings import size
+
 _DRAW_EVERY_S = 0.2
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _SMALLEST_BAR = 10
-
-
-def size(count: float) -> str:
-    """Return a number of bytes as people read it.
-
-    >>> size(999), size(1536), size(5 * 2**30)
-    ('999 B', '1.5 KiB', '5.0 GiB')
-    """
-    for unit in _UNITS:
-        if count < 1024 or unit == _UNITS[-1]:
-            break
-        count /= 1024
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
 
 
 def duration(seconds: float) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
 from anys3.cli import output, spec_texts
+from anys3.cli.cutting import tiers_of
 from anys3.conformance.registry import proofs
 from anys3.server.refusals import Exit, Refusal
-from anys3.spec import catalogue, cuts
+from anys3.spec import catalogue
 from anys3.spec.catalogue import Requirement
 from anys3.spec.exporting import Publication, data, render
 from anys3.spec.exporting.writing import write
@@ -18,7 +18,7 @@ from anys3.spec.exporting.writing import write
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `anys3 spec ACTION`. Raises Refusal."""
-    publication = Publication(_tiers(arguments.tiers), proofs())
+    publication = Publication(tiers_of(arguments.tiers), proofs())
     match arguments.action:
         case "export":
             _export(publication, arguments.directory)
@@ -27,15 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
         case _:
             _explain(publication, arguments.ids, is_json=arguments.json)
     return Exit.OK
-
-
-def _tiers(name_or_path: str | None) -> Mapping[str, catalogue.Tier]:
-    if name_or_path is None:
-        return catalogue.tiers()
-    try:
-        return cuts.tiers_of(name_or_path)
-    except ValueError as error:
-        raise Refusal(Exit.USAGE, f"--tiers: {error}") from None
 
 
 def _export(publication: Publication, directory: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from anys3.protocol.claims import ANONYMOUS_CLAIM, Claim, Proof, Realm, not_signed
+from anys3.protocol.claims import ANONYMOUS_CLAIM, Claim, Proof, Realm, not_signed, text
 from anys3.protocol.claims_form import FormClaim
 from anys3.protocol.claims_v2 import V2HeaderClaim, V2QueryClaim
 from anys3.protocol.claims_v4 import QUERY_PARAMETERS, HeaderClaim, QueryClaim, known_claim
@@ -71,7 +71,7 @@ def _read_header(authorization: bytes) -> Claim:
             "InvalidArgument",
             "Unsupported Authorization Type",
             ArgumentName="Authorization",
-            ArgumentValue=_text(scheme),
+            ArgumentValue=text(scheme),
         )
     fields: dict[bytes, bytes] = {}
     for piece in rest.split(b","):
@@ -80,10 +80,10 @@ def _read_header(authorization: bytes) -> Claim:
             raise _malformed("it is not a list of Credential, SignedHeaders and Signature")
         fields[name] = value
     if len(fields) != len(_FIELDS):
-        raise _malformed(f"{_text(min(_FIELDS - fields.keys()))} is missing")
+        raise _malformed(f"{text(min(_FIELDS - fields.keys()))} is missing")
     code = "AuthorizationHeaderMalformed"
-    access_key_id, day, region = _credential(_text(fields[b"Credential"]), code)
-    signed_headers = _signed_headers(_text(fields[b"SignedHeaders"]), code)
+    access_key_id, day, region = _credential(text(fields[b"Credential"]), code)
+    signed_headers = _signed_headers(text(fields[b"SignedHeaders"]), code)
     signature = fields[b"Signature"]
     is_last = authorization.endswith(b"Signature=" + signature) and len(signature) == SIGNATURE_LENGTH
     prefix = authorization[:-SIGNATURE_LENGTH] if is_last else None
@@ -98,7 +98,7 @@ def _read_v2_header(credentials: bytes) -> Claim:
             "AWS authorization header is invalid. Expected AwsAccessKeyId:signature",
             ArgumentName="Authorization",
         )
-    return V2HeaderClaim(_text(access_key_id), signature)
+    return V2HeaderClaim(text(access_key_id), signature)
 
 
 def is_presigned(query: Mapping[str, str]) -> bool:
@@ -241,7 +241,3 @@ def _signed_headers(names: str, code: str) -> bytes:
 
 def _malformed(reason: str) -> S3Error:
     return S3Error("AuthorizationHeaderMalformed", f"The authorization header is malformed: {reason}")
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")

@@ -15,7 +15,7 @@ from hashlib import sha256
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from anys3.model import AccessKey
-from anys3.protocol.claims import Claim, Realm
+from anys3.protocol.claims import Claim, Realm, text
 from anys3.protocol.claims_v4 import HeaderClaim, QueryClaim, ScopedClaim
 from anys3.protocol.dates import iso, parse_http_date
 from anys3.protocol.http import Request
@@ -80,7 +80,7 @@ def explain(request: Request, claim: Claim, key: AccessKey, realm: Realm) -> str
     signer = claim.signer(key.secret_access_key)
     missing = [name for name in signer.names if name not in request.headers]
     if missing:
-        return f"The signed header {_text(missing[0])} did not arrive: a proxy or the HTTP library drops it."
+        return f"The signed header {text(missing[0])} did not arrive: a proxy or the HTTP library drops it."
     signed, signature = _read(request, claim, signer)
     for reason, suspect in _suspects(request, claim, signer, signed):
         if suspect != signed and suspect.matches(signer, signature):
@@ -116,7 +116,7 @@ def _suspects(
     yield from _hosts(request, signer, signed)
     for method in _METHODS:
         yield (
-            f"It was signed for the method {_text(method)}, but {_text(request.method)} arrived.",
+            f"It was signed for the method {text(method)}, but {text(request.method)} arrived.",
             replace(signed, method=method),
         )
     yield from _paths(request.path, signed)
@@ -139,7 +139,7 @@ def _hosts(request: Request, signer: Signer, signed: _Signed) -> Iterator[tuple[
         candidates += [local, local + b":" + port] if port else [local]
     for candidate in candidates:
         if candidate:
-            reason = f"It was signed for the host {_text(candidate)!r}, but {_text(host)!r} arrived. {_HOST}"
+            reason = f"It was signed for the host {text(candidate)!r}, but {text(host)!r} arrived. {_HOST}"
             yield reason, _with_value(signer, signed, b"host", candidate)
 
 
@@ -210,7 +210,7 @@ def _headers(signer: Signer, signed: _Signed) -> Iterator[tuple[str, _Signed]]:
             )
         for other in others:
             yield (
-                f"The signed header {_text(name)} was {_text(other)!r} when it was signed. {_PROXY}",
+                f"The signed header {text(name)} was {text(other)!r} when it was signed. {_PROXY}",
                 _with_value(signer, signed, name, other),
             )
 
@@ -260,7 +260,3 @@ def _amz_date(http_date: bytes) -> bytes:
     if time_s is None:
         return b""
     return iso(time_s * 1000)[:19].replace("-", "").replace(":", "").encode() + b"Z"
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")

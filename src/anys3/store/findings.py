@@ -33,12 +33,12 @@ class Finding:
 def size(count: float) -> str:
     """Return a number of bytes as people read it.
 
-    >>> size(5 * 2**30), size(1000)
-    ('5.0 GiB', '1000 B')
+    >>> size(5 * 2**30), size(1536), size(1000)
+    ('5.0 GiB', '1.5 KiB', '1000 B')
     """
-    for unit, scale in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
+    for power, unit in ((50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if count >= 1 << power:
+            return f"{count / (1 << power):.1f} {unit}"
     return f"{count:.0f} B"
 
 

@@ -15,6 +15,7 @@ from anys3.model import Part
 from anys3.protocol.http import Content
 from anys3.store.beside import THREADS, Started
 from anys3.store.buffers import BUFFER, BUFFERS
+from anys3.store.contents import Slice
 from anys3.store.embedded import device
 from anys3.store.embedded.blobs import BLOCK, FOOTER, MAGIC, VERSION, Files
 from anys3.store.embedded.format import Reference, crc32
@@ -142,32 +143,15 @@ class OpenBlob:
             self.close()
 
 
-class BlobContent:
-    """A slice of a blob; see Content."""
-
-    def __init__(self, blob: OpenBlob, start: int, length: int) -> None:
-        self.length = length
-        self._blob = blob
-        self._start = start
-
-    def blocks(self) -> Iterator[memoryview]:
-        """Yield the bytes, verified."""
-        return self._blob.blocks(self._start, self.length)
-
-    def close(self) -> None:
-        """Close the blob."""
-        self._blob.close()
-
-
 class BlobSource:
     """The bytes of an object that is one blob."""
 
     def __init__(self, blob: OpenBlob) -> None:
         self.blob = blob
 
-    def slice(self, start: int, length: int) -> BlobContent:
+    def slice(self, start: int, length: int) -> Slice:
         """Return `length` bytes from `start` on."""
-        return BlobContent(self.blob, start, length)
+        return Slice(self.blob, start, length)
 
     async def parts(self) -> Sequence[Part]:
         """Return no parts."""
