@@ -322,6 +322,33 @@ def test_a_move_whose_notes_another_one_ends_lets_writes_go_on(*, is_paused: boo
     asyncio.run(test())
 
 
+def test_more_notes_than_one_pass_takes_are_not_left_for_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moves, "NOTES_MAX", 3)
+    monkeypatch.setattr(passing, "NOTES_MAX", 3)
+    monkeypatch.setattr(passing, "PAGE", 1)
+
+    async def test() -> None:
+        source, target = MemoryStore(), MemoryStore()
+        await world.fill(source, SAMPLE)
+        server = MemoryStore(source)
+
+        async def call(method: Any, *args: Any, **others: Any) -> Any:
+            result = await method(*args, **others)
+            if method.__name__ == "begin_noting":
+                photos = await server.bucket("photos")
+                assert photos is not None
+                for number in range(10):
+                    await world.put(server, photos, ObjectPlan(b"new/%d" % number, (Body(1),)))
+            return result
+
+        ours: Any = Watched(MemoryStore(source), call)
+        report = await Copy(ours, target, ("here", "there")).run(follows=True)
+        assert [one.changes for one in report.passes[2:]] == [3, 3, 3, 1, 0]
+        assert await world.state(target) == await world.state(source)
+
+    asyncio.run(test())
+
+
 def test_notes_are_kept_while_a_long_pass_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moves, "_KEEP_EVERY_S", 0.01)
 

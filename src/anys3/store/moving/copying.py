@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable
 
 from anys3.store.errors import NotesEnded, Pause, PauseChanged, StoreError, Unavailable
 from anys3.store.interface import Notes, Store
-from anys3.store.moving.passing import Passing
+from anys3.store.moving.passing import NOTES_MAX, Passing
 from anys3.store.moving.report import Progress, Report
 from anys3.store.moving.walking import patiently
 
@@ -168,7 +168,8 @@ class Copy:
         passes = self.report.passes
         while len(passes) < PASSES_MAX:
             before, last = passes[-2].seconds, passes[-1].seconds
-            if last < _SHORT_S or (len(passes) > _WHOLE_PASSES and last > _GAIN * before):
+            is_short = last < _SHORT_S or (len(passes) > _WHOLE_PASSES and last > _GAIN * before)
+            if is_short and passes[-1].changes < NOTES_MAX:  # else it has not come to the end of them
                 return
             passes.append(await passing.follow(f"pass {len(passes) + 1}", notes))
 
