@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import itertools
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +78,22 @@ class Database:
         name = f"test_{os.getpid()}_{next(_numbers)}"
         self.psql(f"CREATE DATABASE {name} TEMPLATE template0")
         return urlsplit(self.dsn)._replace(path=f"/{name}").geturl()
+
+    def new_schema(self) -> str:
+        """Return the DSN of a store that there is not yet, beside others: an empty database takes 0.1 s more."""
+        return f"{self.dsn}?schema=test_{os.getpid()}_{next(_numbers)}"
+
+
+@functools.cache
+def _initialized() -> Path:
+    """Make a data directory to be copied, for as long as this process is there: initdb takes seconds each time."""
+    directory = Path(tempfile.mkdtemp(prefix="anys3-initdb-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    give(directory, USER)
+    # A segment is written in full before its first use, here and for each replica: small ones make a quick start.
+    options = ("-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--wal-segsize=4")
+    run([str(program_path("initdb")), "-D", str(directory / "data"), *options], LOOPBACK, USER)
+    return directory / "data"
 
 
 class Node:
@@ -179,9 +199,7 @@ class Postgresql(Database):
 
     def _create_primary(self) -> None:
         primary = self.primary
-        # A segment is written in full before its first use, here and for each replica: small ones make a quick start.
-        options = ("-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--wal-segsize=4")
-        run([str(program_path("initdb")), "-D", str(primary.directory), *options], primary.host, USER)
+        run(["cp", "-a", str(_initialized()), str(primary.directory)], primary.host, USER)
         with (primary.directory / "pg_hba.conf").open("a") as file:
             file.write("host all,replication all samenet trust\n")
         primary.configure(self._settings)

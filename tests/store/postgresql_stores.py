@@ -37,6 +37,13 @@ async def until(claim: Callable[[], Awaitable[bool]] | Callable[[], bool]) -> No
         await asyncio.sleep(0.02)
 
 
+async def beat(store: PostgresqlStore) -> None:
+    """Return after the next heartbeat."""
+    tick = store._lease._tick
+    store._side.call(store._lease._wake.set)
+    await until(lambda: store._lease._tick > tick)
+
+
 def names_of(store: PostgresqlStore) -> set[str]:
     """Return the names of all blobs that lie there."""
     return set(store._blobs.names())

@@ -28,7 +28,7 @@ class TestPostgresql(Suite, PausingSuite, NotingSuite):
 
         def run_on_store(test: StoreTest) -> None:
             async def body() -> None:
-                store = await open_store(postgresql.new_database(), open_blobs(f"file:{tmp_path}/blobs"))
+                store = await open_store(postgresql.new_schema(), open_blobs(f"file:{tmp_path}/blobs"))
                 try:
                     await test(store)
                 finally:
@@ -44,7 +44,7 @@ class TestPostgresql(Suite, PausingSuite, NotingSuite):
 
         def run_on_two(test: TwoTest) -> None:
             async def body() -> None:
-                dsn = postgresql.new_database()
+                dsn = postgresql.new_schema()
                 store = await open_store(dsn, open_blobs(f"file:{tmp_path}/blobs"))
                 try:
                     other = await open_store(dsn, open_blobs(f"file:{tmp_path}/blobs"), is_server=False)
@@ -65,7 +65,7 @@ class TestPostgresql(Suite, PausingSuite, NotingSuite):
 
         def run_twice(first: StoreTest, second: StoreTest) -> None:
             async def body() -> None:
-                dsn = postgresql.new_database()
+                dsn = postgresql.new_schema()
                 for test in (first, second):
                     store = await open_store(dsn, open_blobs(f"file:{tmp_path}/blobs"))
                     try:

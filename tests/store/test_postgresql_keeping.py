@@ -11,10 +11,10 @@ import pytest
 from anys3.model import Bucket, Entry
 from anys3.store.files import FileBlobs
 from anys3.store.mutations import DeleteEntry, Mutation, PutEntry
-from anys3.store.postgresql import Address, PostgresqlStore, open_store
+from anys3.store.postgresql import Address, open_store
 from anys3.store.starting import Unsuitable
 from tests.engines.postgresql import Database
-from tests.store.postgresql_stores import until
+from tests.store.postgresql_stores import beat
 
 SIZE = 100_000
 ENTRY = Entry(SIZE, 0, "e", b"", b"", b"<Size>100000</Size>")
@@ -30,13 +30,6 @@ class Watched(FileBlobs):
     def remove(self, names: Sequence[str]) -> None:
         super().remove(names)
         self.removed += names
-
-
-async def beat(store: PostgresqlStore) -> None:
-    """Return after the next heartbeat."""
-    tick = store._lease._tick
-    store._side.call(store._lease._wake.set)
-    await until(lambda: store._lease._tick > tick)
 
 
 async def delete_one(dsn: str, blobs: Watched, freed_before: str, database: Database) -> None:

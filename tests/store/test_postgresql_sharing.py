@@ -18,7 +18,7 @@ from anys3.store.interface import Store
 from anys3.store.mutations import Absent, DeleteEntry, PutEntry, PutPart, PutUpload, Unchanged
 from anys3.store.postgresql import PostgresqlStore
 from tests.engines.postgresql import Database
-from tests.store.postgresql_stores import names_of, opened, until
+from tests.store.postgresql_stores import beat, names_of, opened, until
 from tests.store.suite import (
     change,
     content,
@@ -213,7 +213,10 @@ def test_a_reader_keeps_its_bytes_though_another_process_deletes_the_object(dsn:
             await change(one, bucket, DeleteEntry(b"other"))
             names = names_of(one)
             assert len(names) == 3
-            await asyncio.sleep(5)  # turns of both janitors
+            for _ in range(3):
+                for store in (one, two):
+                    await beat(store)
+                    await store._side.do(store._janitor.turn())
             assert names_of(one) == names
             assert await asyncio.to_thread(read, held[0]) == pattern(LARGE)
             assert await asyncio.to_thread(read, held[1]) == pattern(LARGE, 3) + b"inline"
@@ -249,7 +252,7 @@ def test_a_writer_that_is_killed_leaves_no_blob_for_ever(dsn: str, tmp_path: Pat
             await asyncio.to_thread(other.join)
             assert (other.exitcode, wrote.is_set()) == (DIED, True)
             assert len(names_of(store)) >= 4
-            store._janitor.dead_s = 6.0
+            store._janitor.dead_s = 1.5
             await until(lambda: names_of(store) == kept)
             assert await get(store, bucket, b"k") == pattern(LARGE)
 

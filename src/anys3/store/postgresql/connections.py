@@ -171,9 +171,9 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._is_late = False
 
-    async def fetch(self, sql: str, args: Sequence[object], timeout_s: float = WAIT_S) -> list[Any]:
+    async def fetch(self, sql: str, args: Sequence[object], timeout_s: float | None = None) -> list[Any]:
         """Run a statement and return its rows."""
-        timer = self._loop.call_later(timeout_s, self._give_up)
+        timer = self._loop.call_later(timeout_s or WAIT_S, self._give_up)
         try:
             if self._is_prepared:
                 statement = self._statements.get(sql) or await self._prepare(sql)
@@ -198,9 +198,9 @@ class Link:
             return found
 
     @contextlib.contextmanager
-    def deadline(self, timeout_s: float = WAIT_S) -> Iterator[None]:
+    def deadline(self, timeout_s: float | None = None) -> Iterator[None]:
         """End the connection if what is done meanwhile takes longer."""
-        timer = self._loop.call_later(timeout_s, self._give_up)
+        timer = self._loop.call_later(timeout_s or WAIT_S, self._give_up)
         try:
             yield
         except asyncpg.PostgresConnectionError as error:
