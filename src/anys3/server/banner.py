@@ -9,6 +9,8 @@ from anys3.server.config import Settings
 from anys3.server.credentials import FILE_NAME, RootKey, weakness_of
 from anys3.server.options import Listen
 
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 (compared, not bound)
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -33,8 +35,7 @@ class Started:
 def _reachable(host: str) -> str:
     """Return a host name that a client on this machine can use for a listening address."""
     # A certificate names localhost or the machine; every-address listeners answer on loopback too.
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 (compared, not bound)
-    return everywhere.get(host, f"[{host}]" if ":" in host else host)
+    return _EVERYWHERE.get(host, f"[{host}]" if ":" in host else host)
 
 
 def render(started: Started, *, is_terminal: bool, version: str) -> str:
@@ -85,8 +86,10 @@ def _transport(started: Started) -> str:
 
 
 def _metrics(listen: Listen, port: int) -> str:
-    seen_by = "" if listen.is_loopback else f"; whoever reaches {listen.host} can read them"
-    return f"http://{_reachable(listen.host)}:{port}/metrics and /health{seen_by}"
+    place = f"{_reachable(listen.host)}:{port}"
+    where = "this machine" if listen.host in _EVERYWHERE else listen.host
+    seen_by = "" if listen.is_loopback else f"; whoever reaches {where} can read them"
+    return f"http://{place}/metrics and /health{seen_by}"
 
 
 def _is_shown(started: Started, is_terminal: bool) -> bool:
