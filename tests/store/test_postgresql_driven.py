@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Coroutine
 from pathlib import Path
 from time import monotonic
@@ -62,3 +63,31 @@ def test_each_who_waits_gets_a_connection_and_waiting_ends(postgresql: Database,
             await store.close()
 
     asyncio.run(use())
+
+
+def test_a_failure_that_nobody_waits_for_any_more_is_not_told_as_a_mistake(
+    postgresql: Database, tmp_path: Path
+) -> None:
+    async def use() -> list[Any]:
+        told: list[Any] = []
+        begun, may_fail, given_back = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def fail(link: object) -> None:
+            begun.set()
+            await may_fail.wait()
+            asyncio.get_running_loop().call_later(0.1, given_back.set)
+            raise Unavailable(repr(link))
+
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        store = await open_store(postgresql.new_schema(), open_blobs(f"file:{tmp_path / 'b'}"))
+        waiting = asyncio.ensure_future(store._pool.once(fail))
+        await begun.wait()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        may_fail.set()
+        await given_back.wait()
+        gc.collect()
+        await store.close()
+        return told
+
+    assert asyncio.run(use()) == []

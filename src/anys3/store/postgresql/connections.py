@@ -258,6 +258,8 @@ class Pool:
     async def once(self, work: Callable[[Link], Awaitable[Result]]) -> Result:
         """Do what must not happen twice; it is not broken off if the caller stops waiting. Raises as `attempt`."""
         task = asyncio.get_running_loop().create_task(self.attempt(work, may_repeat=False))
+        # A failure that nobody waits for any more would be logged as a mistake of ours, if nobody looked at it.
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(task)
 
     async def attempt(self, work: Callable[[Link], Awaitable[Result]], *, may_repeat: bool) -> Result:
