@@ -95,14 +95,7 @@ def plan(headers: Mapping[bytes, bytes], proof: Proof, is_body_expected: bool) -
         if not is_chunked and (
             len(payload_hash) != _SHA256_DIGITS or payload_hash.translate(None, _HEX_DIGITS)
         ):
-            raise S3Error(
-                "InvalidArgument",
-                "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
-                "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid "
-                "sha256 value.",
-                ArgumentName="x-amz-content-sha256",
-                ArgumentValue=payload_hash[:256].decode("latin-1"),
-            )
+            raise _neither_digest_nor_token(payload_hash)
     if not is_body_expected:
         return PLAIN
     if not is_chunked and payload_hash not in _PLAIN_TOKENS:
@@ -125,6 +118,17 @@ def plan(headers: Mapping[bytes, bytes], proof: Proof, is_body_expected: bool) -
         md5=None if md5 is None else _decode_md5(md5),
         checksum_algorithm=algorithm,
         checksum=checksum,
+    )
+
+
+def _neither_digest_nor_token(payload_hash: bytes) -> S3Error:
+    return S3Error(
+        "InvalidArgument",
+        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid "
+        "sha256 value.",
+        ArgumentName="x-amz-content-sha256",
+        ArgumentValue=payload_hash[:256].decode("latin-1"),
     )
 
 

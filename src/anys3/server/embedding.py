@@ -85,25 +85,12 @@ class Server:
             annex = frozenset() if is_strict else None
         elif isinstance(annex, str):
             annex = parse_annex(annex)
-        if (access_key_id is None) != (secret_access_key is None):
-            raise ValueError("access_key_id and secret_access_key belong together: give both or neither")
         self.directory = Path(directory) if directory is not None else None
         self._buckets: list[WantedBucket] = [parse_bucket(text) for text in buckets]
         self._cors = tuple(cors) if cors is not None else None
         self._address = (host, port)
-        self._location = Location(
-            None if index else self.directory,
-            index and check_index(index),
-            blobs and check_blobs(blobs),
-            parse_durability(durability),
-        )
-        try:
-            self._location.check()
-        except Unsuitable as error:
-            raise ValueError(str(error)) from None
-        self._configured = None
-        if access_key_id is not None and secret_access_key is not None:
-            self._configured = credentials.KeyPair(access_key_id, secret_access_key)
+        self._location = _location(self.directory, index, blobs, durability)
+        self._configured = _key_pair(access_key_id, secret_access_key)
         self._service = Service(
             region=region,
             domains=tuple(domain.encode("ascii") for domain in domains),
@@ -241,3 +228,25 @@ class Server:
                 bucket = await store.bucket(each.name)
                 if bucket is not None:
                     await store.update_bucket(replace(bucket, operator_cors=self._cors))
+
+
+def _location(directory: Path | None, index: str, blobs: str, durability: str) -> Location:
+    location = Location(
+        None if index else directory,
+        index and check_index(index),
+        blobs and check_blobs(blobs),
+        parse_durability(durability),
+    )
+    try:
+        location.check()
+    except Unsuitable as error:
+        raise ValueError(str(error)) from None
+    return location
+
+
+def _key_pair(access_key_id: str | None, secret_access_key: str | None) -> credentials.KeyPair | None:
+    if access_key_id is None and secret_access_key is None:
+        return None
+    if access_key_id is None or secret_access_key is None:
+        raise ValueError("access_key_id and secret_access_key belong together: give both or neither")
+    return credentials.KeyPair(access_key_id, secret_access_key)

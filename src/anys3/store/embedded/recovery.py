@@ -49,15 +49,7 @@ def recover(path: str | Path) -> None:
         try:
             control.oldest_pin()  # pins whose process is gone are cleared by being asked for
             control.tell_generation(index.counters().generation)
-            for incoming in sorted((directory / "incoming").iterdir()):
-                # A command line may be at work in a slot of its own.
-                slot = int(incoming.name) if incoming.name.isdecimal() else control.slot
-                if slot != control.slot and not control.is_left_behind(slot):
-                    continue
-                if is_remote:
-                    _pass_on(incoming, directory)
-                else:
-                    clean_incoming(index, blobs.Files(directory, control.slot, int), incoming)
+            _clean_slots(index, control, directory, is_remote=is_remote)
         finally:
             control.close()
         if (went_back or checkpoints.is_new_boot(directory)) and not is_remote:
@@ -69,6 +61,18 @@ def recover(path: str | Path) -> None:
         raise layout.explain(error, directory) from error
     finally:
         index.close()
+
+
+def _clean_slots(index: Index, control: Control, directory: Path, *, is_remote: bool) -> None:
+    """Clean the incoming directories, but for those of slots that a command line is at work in."""
+    for incoming in sorted((directory / "incoming").iterdir()):
+        slot = int(incoming.name) if incoming.name.isdecimal() else control.slot
+        if slot != control.slot and not control.is_left_behind(slot):
+            continue
+        if is_remote:
+            _pass_on(incoming, directory)
+        else:
+            clean_incoming(index, blobs.Files(directory, control.slot, int), incoming)
 
 
 def _remove_half_made(directory: Path) -> None:
