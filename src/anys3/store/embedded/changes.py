@@ -50,6 +50,7 @@ class Batch:
         "index",
         "inline_bytes",
         "is_applying",
+        "is_plain",
         "knows_notes",
         "next_id",
         "next_inline",
@@ -71,6 +72,8 @@ class Batch:
         self.next_id = counters.next_id
         self.next_inline = counters.next_inline
         self._oldest = counters.oldest
+        self.is_plain = index.has_only_counters(txn)
+        """Whether neither a pause nor notes are there: one look for both, in nearly every batch."""
         self.freed: list[tuple[bytes, int, int]] = []
         """Rows put into the outbox: (row, kind, id)."""
         self.written: list[Written] = []
@@ -109,13 +112,14 @@ class Batch:
         """Raise Paused unless the store takes changes; for every change that is not housekeeping."""
         if self._is_open:
             return
-        pause = pausing.read_to_change(self.index.others, self.txn)
+        pause = None if self.is_plain else pausing.read_to_change(self.index.others, self.txn)
         if (pause.holder if pause else "") != self._holder:
             raise Paused(pause)
         self._is_open = True
 
     def forget_pause(self) -> None:
         """Forget whether the store takes changes."""
+        self.is_plain = False
         self._is_open = False
 
     def check_bucket(self, bucket: Bucket) -> None:

@@ -162,6 +162,11 @@ class Index:
         with self.env.begin() as reading:
             return self._verified_counters(reading.get(_COUNTERS, db=self.meta))
 
+    def has_only_counters(self, txn: Any) -> bool:
+        """Tell whether `meta` has no row behind the verified counters: no pause is in force, and there are no notes."""
+        with txn.cursor(db=self.meta) as cursor:
+            return bool(cursor.last()) and cursor.key() == _COUNTERS
+
     def _verified_counters(self, raw: bytes | None) -> Counters:
         if raw is None:
             raise Corrupt("the index's counters are missing")

@@ -91,6 +91,8 @@ def _check(batch: Batch, notes: Notes) -> None:
 
 def _now(batch: Batch) -> Notes | None:
     """Return the notes that are in force; those that have ended never are again, whatever becomes of the clock."""
+    if batch.is_plain:
+        return None
     if not batch.knows_notes:
         found = _read(batch.index, batch.txn)
         if found is not None and _has_ended(found[1]):
@@ -104,7 +106,7 @@ def _put(batch: Batch, notes: Notes, lasts_s: float) -> None:
     row = json.dumps({"id": notes.id, "ends_ms": _now_ms() + round(1000 * lasts_s)}).encode()
     others = batch.index.others
     batch.txn.put(_PLACE, others.seal_content(_PLACE, row), db=others.db)
-    batch.knows_notes = False
+    batch.is_plain = batch.knows_notes = False
 
 
 def _forget(batch: Batch) -> None:
