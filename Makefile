@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DIR ?= data
-WORKERS ?= 2
+# Tests that wait for a timeout or an engine leave the cores to others.
+WORKERS ?= 4
 
 .PHONY: serve test lint test-unit test-interop docs costs bench-smoke torture torture-cluster lock clean
 
