@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import asyncpg
 import pytest
 
 from anys3.model import AccessKey
+from anys3.store.errors import Unavailable
 from anys3.store.files import open_blobs
 from anys3.store.interface import Opened, Store
 from anys3.store.mutations import DeleteEntry, Mutation, PutEntry, PutUpload
-from anys3.store.postgresql import Address, PostgresqlStore, open_store, redacted
+from anys3.store.postgresql import Address, PostgresqlStore, connections, open_store, redacted
 from anys3.store.postgresql.connections import SETTINGS, Link
 from anys3.store.starting import Unsuitable
 from tests.engines import postgresql as engine
@@ -57,6 +59,14 @@ def test_a_dsn_says_what_is_ours_and_the_rest_is_the_drivers() -> None:
     assert hosts(address) == [("h1:1", "read-write"), ("h2:2", "read-write")]
     address.succeeded(1)
     assert hosts(address) == [("h2:2", "read-write"), ("h1:1", "read-write")]
+
+
+def test_a_host_that_says_nothing_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "CONNECT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        name = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(Unavailable, match=rf"{name}: TimeoutError"):
+            asyncio.run(connections.connect(Address(f"postgresql://me@{name}/db")))
 
 
 def test_listings_ask_all_standbys_before_any_primary() -> None:

@@ -114,7 +114,7 @@ def _refusal(error: Exception, state: str) -> BaseException:
 
 
 def _reason(error: BaseException) -> str:
-    return f"PostgreSQL: {error or type(error).__name__}"
+    return f"PostgreSQL: {str(error) or type(error).__name__}"
 
 
 async def connect(address: Address) -> Any:
@@ -131,7 +131,7 @@ async def connect(address: Address) -> Any:
             )
             _forget_when_closed(raw)  # an OSError, if it was closed since
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-            failures.append(f"{address.host(number)}: {error or type(error).__name__}")
+            failures.append(f"{address.host(number)}: {str(error) or type(error).__name__}")
         else:
             address.succeeded(number)
             return raw

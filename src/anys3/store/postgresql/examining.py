@@ -79,7 +79,7 @@ async def _carefully(name: str, look: Callable[[], Any]) -> Iterable[Finding]:
     except asyncpg.InsufficientPrivilegeError as error:
         return [Finding(name, "note", f"this user can't look at it: {error}", _UNSEEN)]
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        return [Finding(name, "note", f"it can't be told here: {error or type(error).__name__}")]
+        return [Finding(name, "note", f"it can't be told here: {str(error) or type(error).__name__}")]
     return [found] if isinstance(found, Finding) else list(found)
 
 
