@@ -22,7 +22,7 @@ lint: $(VENV)/installed-dev
 
 # The interoperability tests skip, with the reason, the clients that are not on this machine.
 test-unit: $(VENV)/installed-dev
-	$(BIN)/pytest -q -n $(WORKERS) --ignore tests/interop
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --ignore tests/interop
 
 test-interop: $(VENV)/installed-dev
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile tests/interop
