@@ -61,7 +61,7 @@ class ServerProcess:
         self._added = dict(environment or {})
         self._store = (str(directory),) if store is None else tuple(store)
         self.host = host
-        self.port = _free_port() if host is LOOPBACK else host.port(9000)
+        self.port = free_port() if host is LOOPBACK else host.port(9000)
         self.s3: RawClient = From(
             f"http://{host.address}:{self.port}", ACCESS_KEY_ID, SECRET_ACCESS_KEY, source=host
         )
@@ -154,7 +154,8 @@ class ServerProcess:
         self._process.wait(START_TIMEOUT_S)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nothing listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
