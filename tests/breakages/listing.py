@@ -57,16 +57,23 @@ def setting(sentence: str, operation: str = "ListObjectsV2", **values: object) -
     return asked(sentence, change, operation)
 
 
-def rewritten(sentence: str, pattern: str, text: str, query: str = "list-type=2") -> Breakage:
+def rewritten(
+    sentence: str, pattern: str, text: str | Callable[[re.Match[bytes]], bytes], query: str = "list-type=2"
+) -> Breakage:
     """A breakage that replaces what a pattern finds in the documents of listings."""
+    by = text.encode() if isinstance(text, str) else text
 
     def change(request: Request, answer: Answer) -> Answer | None:
         if not when(request, "GET", query) or b"<ListBucketResult" not in body_of(answer):
             return None
-        body = re.sub(pattern.encode(), text.encode(), body_of(answer))
+        body = re.sub(pattern.encode(), by, body_of(answer))
         return replace(answer, body=body, length=None)
 
     return answering(sentence, change)
+
+
+def _an_hour_on(found: re.Match[bytes]) -> bytes:
+    return b"%02d" % ((int(found[0]) + 1) % 24)
 
 
 def paged(sentence: str, change: Callable[..., Any]) -> Breakage:
@@ -211,7 +218,7 @@ breaks("LIST-19/owner-on-request", setting("rows always have an Owner", fetch_ow
 breaks("LIST-20/rows-equal-head", rewritten("listed ETags have no quotes", "&quot;", ""))
 breaks(
     "LIST-20/rows-equal-head",
-    rewritten("LastModified is local time", r"(<LastModified>\d{4}-\d\d-\d\dT)\d\d", r"\g<1>00"),
+    rewritten("LastModified is local time", r"(?<=<LastModified>\d{4}-\d\d-\d\dT)\d\d", _an_hour_on),
 )
 breaks("LIST-20/rows-equal-head", rewritten("sizes are rounded", r"<Size>\d\d+", "<Size>4096"))
 
