@@ -332,13 +332,21 @@ def read_response(connection: socket.socket, method: str = "GET") -> Response:
         headers.setdefault(name.decode().lower(), value.strip().decode("latin-1"))
     has_body = method != "HEAD" and status not in (204, 304)
     length = int(headers.get("content-length", "0")) if has_body else 0
-    while len(data) < length:
-        received = connection.recv(1 << 20)
-        if not received:
-            raise ConnectionError(f"closed {length - len(data)} bytes before the end of the body")
-        data += received
+    if len(data) < length:
+        data += _read_exactly(connection, length - len(data))
     is_closed = headers.get("connection", "").lower() == "close"
     return Response(status, headers, data if has_body else b"", head, is_closed)
+
+
+def _read_exactly(connection: socket.socket, length: int) -> bytearray:
+    found = bytearray(length)
+    view, at = memoryview(found), 0
+    while at < length:
+        count = connection.recv_into(view[at:])
+        if not count:
+            raise ConnectionError(f"closed {length - at} bytes before the end of the body")
+        at += count
+    return found
 
 
 def string_to_sign(date: str, scope: str, canonical: str) -> str:
