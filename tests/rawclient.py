@@ -338,15 +338,15 @@ def read_response(connection: socket.socket, method: str = "GET") -> Response:
     return Response(status, headers, data if has_body else b"", head, is_closed)
 
 
-def _read_exactly(connection: socket.socket, length: int) -> bytearray:
-    found = bytearray(length)
-    view, at = memoryview(found), 0
-    while at < length:
-        count = connection.recv_into(view[at:])
-        if not count:
-            raise ConnectionError(f"closed {length - at} bytes before the end of the body")
-        at += count
-    return found
+def _read_exactly(connection: socket.socket, length: int) -> bytes:
+    pieces = []
+    while length > 0:
+        piece = connection.recv(min(length, 1 << 20))
+        if not piece:
+            raise ConnectionError(f"closed {length} bytes before the end of the body")
+        pieces.append(piece)
+        length -= len(piece)
+    return b"".join(pieces)
 
 
 def string_to_sign(date: str, scope: str, canonical: str) -> str:
